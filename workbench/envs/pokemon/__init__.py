@@ -1,0 +1,1 @@
+"""Pokémon gen1ou on Pokémon Showdown."""
