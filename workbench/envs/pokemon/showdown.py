@@ -96,14 +96,19 @@ def pinned_version() -> str:
     return lock["packages"]["node_modules/pokemon-showdown"]["version"]
 
 
+def cache_folder() -> Path:
+    """Where what can be fetched or computed again is kept: `$XDG_CACHE_HOME/workbench`, else `~/.cache/workbench`."""
+    caches = os.environ.get("XDG_CACHE_HOME")
+    return (Path(caches) if caches else Path.home() / ".cache") / "workbench"
+
+
 def install_folder() -> Path:
-    """Where Showdown is or will be: `$WORKBENCH_SHOWDOWN`, else `~/.cache/workbench/showdown-<lock hash>`."""
+    """Where Showdown is or will be: `$WORKBENCH_SHOWDOWN`, else `showdown-<lock hash>` in `cache_folder()`."""
     chosen = os.environ.get(LOCATION_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()
     lock = hashlib.sha256((LOCK_FOLDER / "package-lock.json").read_bytes()).hexdigest()[:12]
-    caches = os.environ.get("XDG_CACHE_HOME")
-    return (Path(caches) if caches else Path.home() / ".cache") / "workbench" / f"showdown-{lock}"
+    return cache_folder() / f"showdown-{lock}"
 
 
 def _package(folder: Path) -> Path:
