@@ -1,0 +1,112 @@
+"""Where a result comes from: code, parameters, inputs, packages, seed, device, time. Nothing about the person or the host."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from workbench.pipeline.files import hash_json, hash_path
+
+_PACKAGES = (
+    "workbench", "numpy", "numba", "scipy", "pandas", "pyarrow", "torch", "safetensors", "gymnasium", "melee",
+    "matplotlib", "papermill", "nbclient", "ipykernel",
+)  # fmt: skip
+_NOT_COMPUTING = ("pipeline", "ui", "cli.py")
+
+
+def provenance(folder: Path | str = ".") -> dict:
+    """What ran here: git revision and hash of uncommitted changes, python, packages, device."""
+    return {
+        "git": git_state(Path(folder)),
+        "code": code_hash(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "packages": package_versions(),
+        "device": device(),
+        "processors": os.cpu_count(),
+    }
+
+
+def git_state(folder: Path) -> dict | None:
+    """`{"sha", "dirty"}`: the commit, and 16 hex digits over all that differs from it; None outside a git repository."""
+    sha = _git(folder, "rev-parse", "HEAD")
+    if sha is None:
+        return None
+    changes = _git(folder, "diff", "HEAD", "--binary") or b""
+    untracked = [name for name in (_git(folder, "ls-files", "--others", "--exclude-standard", "-z") or b"").split(b"\0") if name]
+    if not changes and not untracked:
+        return {"sha": sha.decode().strip(), "dirty": None}
+    total = hashlib.sha256(changes)
+    for name in sorted(untracked):
+        file = folder / os.fsdecode(name)
+        total.update(name + b"\0" + (hash_path(file).encode() if file.is_file() else b""))
+    return {"sha": sha.decode().strip(), "dirty": total.hexdigest()[:16]}
+
+
+def _git(folder: Path, *arguments: str) -> bytes | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that results depend on."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def device() -> str:
+    """`cpu`, or the name of the accelerator torch would use; does not import torch."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return "cpu"
+    return torch.cuda.get_device_name()
+
+
+def code_hash() -> str:
+    """16 hex digits over the library's code and data files, without what only runs, shows or reports."""
+    return hash_json(code_hashes())
+
+
+def code_hashes() -> dict[str, str]:
+    """Each file of the library that a result may depend on, with its hash."""
+    root = Path(__file__).resolve().parents[1]
+    files = {}
+    for file in sorted(root.rglob("*")):
+        relative = file.relative_to(root)
+        skipped = relative.parts[0] in _NOT_COMPUTING or {"__pycache__", "node_modules"} & set(relative.parts)
+        if file.is_file() and not skipped:
+            files[relative.as_posix()] = hash_path(file)
+    return files
+
+
+class Stopwatch:
+    """Wall and CPU seconds since it was made, child processes that have ended included."""
+
+    def __init__(self):
+        self._wall, self._processor = time.monotonic(), self._spent()
+
+    @staticmethod
+    def _spent() -> float:
+        times = psutil.Process().cpu_times()
+        return times.user + times.system + times.children_user + times.children_system
+
+    def read(self) -> dict[str, float]:
+        return {"wall_seconds": round(time.monotonic() - self._wall, 3), "cpu_seconds": round(self._spent() - self._processor, 3)}

@@ -1,0 +1,80 @@
+"""What a stage is doing, as files say it and as the process table confirms it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from workbench.pipeline.files import read_json
+
+RUNNING, FINISHED, FAILED, KILLED, TIMED_OUT, INTERRUPTED, DIED = (
+    "running",
+    "finished",
+    "failed",
+    "killed",
+    "timed out",
+    "interrupted",
+    "died",
+)
+"""States of a stage. `killed`: its kernel died and the supervisor saw it; `died`: nobody was left to write it down."""
+
+
+def timestamp() -> str:
+    """Now, UTC, ISO 8601 to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def this_process() -> dict:
+    """How another process recognises this one, even after its pid is used again: `{"pid", "started"}`."""
+    process = psutil.Process()
+    return {"pid": process.pid, "started": process.create_time()}
+
+
+def is_alive(process: dict | None) -> bool:
+    """Whether the process that `this_process` described is still there (a zombie is not)."""
+    if not process:
+        return False
+    try:
+        found = psutil.Process(process["pid"])
+        return abs(found.create_time() - process["started"]) < 1.0 and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def read_status(folder: Path | str) -> dict:
+    """A stage's `status.json`, corrected where it says `running` and its process is gone; {} where there is none."""
+    status = read_json(Path(folder) / "status.json", {})
+    if status.get("state") == RUNNING and not is_alive(status.get("process")):
+        where = f" in cell {status['cell']['index'] + 1} of {status['cell']['of']}" if status.get("cell") else ""
+        status["state"] = DIED
+        status["message"] = f"the process ended{where} without a word (killed, out of memory, or the machine went off)"
+    return status
+
+
+class Pace:
+    """Units a second over a sliding window, and the time left.
+
+    Args:
+        window: seconds of history the pace is measured over.
+    """
+
+    def __init__(self, window: float = 120.0, clock=time.monotonic):
+        self._window, self._clock = window, clock
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def update(self, done: float, total: float | None) -> dict:
+        """`{"done", "total", "pace", "eta"}`; pace in units a second, eta in seconds; None while unknown."""
+        moment = self._clock()
+        if self._seen and done < self._seen[-1][1]:
+            self._seen.clear()
+        self._seen.append((moment, done))
+        while len(self._seen) > 2 and moment - self._seen[0][0] > self._window:
+            self._seen.popleft()
+        elapsed, advanced = moment - self._seen[0][0], done - self._seen[0][1]
+        pace = advanced / elapsed if elapsed > 0 and advanced > 0 else None
+        eta = (total - done) / pace if pace and total is not None else None
+        return {"done": done, "total": total, "pace": pace, "eta": eta}
