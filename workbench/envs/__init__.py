@@ -14,6 +14,8 @@ _ENVS = {
     "rps": ("workbench.envs.matrix", "rock_paper_scissors"),
     "kuhn": ("workbench.envs.poker", "KuhnEnv"),
     "leduc": ("workbench.envs.poker", "LeducEnv"),
+    "memory": ("workbench.envs.memory", "MemoryEnv"),
+    "cartpole": ("workbench.envs.gymnasium_env", "CartPoleEnv"),
     "melee-mock": ("workbench.envs.melee.env", "MeleeMockEnv"),
     "gen1ou": ("workbench.envs.pokemon.env", "Gen1OUEnv"),
 }

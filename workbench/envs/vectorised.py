@@ -76,6 +76,9 @@ class VectorisedEnv(Env):
     def _observe(self, rows: np.ndarray) -> None:
         """Write `self._observation`, `self._legal` and `self._acting` of `rows` from the games' state."""
 
+    def _rebuild(self) -> None:
+        """After a restore, derive what is held outside the game's arrays; most games hold nothing there."""
+
     def reset(self, seed: int = 0) -> TimeStep:
         self._seed = int(seed) & 0xFFFFFFFFFFFFFFFF
         for array in (self._games, self._steps, self._bank, self._reward, self._terminated, self._truncated):
@@ -150,6 +153,7 @@ class VectorisedEnv(Env):
             array[...] = state[name]
         self._seed = int(state["seed"][0])
         self._begun = True
+        self._rebuild()
         self._observe(self._all)
         return self._timestep()
 
