@@ -1,0 +1,7 @@
+"""How policies learn: returns, PPO, self-play, imitation, schedules, checkpoints."""
+
+from workbench.learning.ppo import PPO, PPOSettings
+from workbench.learning.rollout import CURRENT, FixedOpponents, Opponents
+from workbench.learning.schedules import Schedule
+
+__all__ = ["CURRENT", "PPO", "FixedOpponents", "Opponents", "PPOSettings", "Schedule"]

@@ -1,0 +1,80 @@
+"""Adam over all parameters as one flat vector: a few kernels a step however many layers there are."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class FlatAdam:
+    """Adam with decoupled weight decay.
+
+    The parameters become views of one vector, and so do their gradients, which backward passes add to. Weights
+    loaded in place (`Module.load_state_dict`, `Policy.load_arrays`) stay views of it.
+
+    Args:
+        module: its parameters, all on one device and float32.
+        betas, eps, weight_decay: as in AdamW.
+
+    Source: Kingma, Ba 2015, arXiv 1412.6980; Loshchilov, Hutter 2019, arXiv 1711.05101.
+    """
+
+    def __init__(self, module: nn.Module, *, betas=(0.9, 0.999), eps=1e-5, weight_decay=0.0):
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self.flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+        self.gradient = torch.zeros_like(self.flat)
+        self.mean, self.square = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
+        self.scratch = torch.empty_like(self.flat)
+        self.steps = 0
+        start = 0
+        for parameter in parameters:
+            span = slice(start, start + parameter.numel())
+            parameter.data = self.flat[span].view_as(parameter)
+            parameter.grad = self.gradient[span].view_as(parameter)
+            start = span.stop
+
+    @torch.no_grad()
+    def step(self, learning_rate: float, max_norm: float | None = None) -> float:
+        """Move along the gradients gathered since the last step, then forget them.
+
+        Args:
+            learning_rate: for this step.
+            max_norm: scale the gradient down to this norm where it is longer; None never does.
+
+        Returns:
+            The norm of the gradient before scaling.
+        """
+        gradient, scratch = self.gradient, self.scratch
+        norm = float(torch.linalg.vector_norm(gradient))
+        if max_norm is not None and norm > max_norm:
+            gradient.mul_(max_norm / (norm + 1e-6))
+        self.steps += 1
+        first, second = self.betas
+        self.mean.lerp_(gradient, 1 - first)
+        self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        if self.weight_decay:
+            self.flat.mul_(1 - learning_rate * self.weight_decay)
+        torch.sqrt(self.square, out=scratch).div_((1 - second**self.steps) ** 0.5).add_(self.eps)
+        self.flat.addcdiv_(self.mean, scratch, value=-learning_rate / (1 - first**self.steps))
+        gradient.zero_()
+        return norm
+
+    def state(self) -> tuple[dict, dict[str, np.ndarray]]:
+        """JSON-able counters, and arrays."""
+        arrays = {"mean": self.mean.numpy(force=True).copy(), "square": self.square.numpy(force=True).copy()}
+        return {"steps": self.steps}, arrays
+
+    def restore(self, counters: dict, arrays: dict[str, np.ndarray]) -> None:
+        """Take over what `state` gave.
+
+        Raises:
+            ValueError: for another number of parameters.
+        """
+        if arrays["mean"].shape != tuple(self.mean.shape):
+            raise ValueError(f"optimizer state of {arrays['mean'].size} parameters, expected {self.mean.numel()}")
+        self.steps = counters["steps"]
+        self.mean.copy_(torch.from_numpy(arrays["mean"]))
+        self.square.copy_(torch.from_numpy(arrays["square"]))
+        self.gradient.zero_()
