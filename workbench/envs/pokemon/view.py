@@ -83,7 +83,7 @@ ACTIVE = np.dtype(
         ("slot", "i2"),  # index into `own` or `foe`; -1 before the first Pokémon is out
         ("species", "i2"),  # as it looks: the target's after Transform
         ("boosts", "i2", len(BOOSTS)),
-        ("effects", "i2", len(EFFECTS)),  # 0 or 1
+        ("effects", "i2", len(EFFECTS)),  # 0, or 1 + turns since it began
         ("toxic_counter", "i2"),
         ("disabled_move", "i2"),  # token of the move Disable has announced
         ("prev_move", "i2"),  # last move it was seen to use since it came in

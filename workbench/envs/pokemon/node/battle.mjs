@@ -15,6 +15,7 @@ export class Shown {
     this.uses = []; // PP seen spent, beside `moves`
     this.statusTurns = 0;
     this.lastMove = 0;
+    this.since = []; // turn + 1 an effect began, by the layout's order; 0 where it is off
   }
 }
 
@@ -46,6 +47,7 @@ export function quietBattle(sim) {
       case 'switch':
       case 'drag':
         pokemon.m.lastMove = 0;
+        pokemon.m.since.fill(0);
         if (!pokemon.m.seen) {
           pokemon.m.seen = true;
           pokemon.side.seen.push(pokemon);

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import fs from 'node:fs';
 import path from 'node:path';
 import { quietBattle, Shown } from './battle.mjs';
-import { DONE, Game, gameSeed } from './game.mjs';
+import { DONE, drawTeams, Game, gameSeed } from './game.mjs';
 import { describe } from './describe.mjs';
 import { viewWriter } from './view.mjs';
 
@@ -25,7 +25,6 @@ class Table {
     this.turnLimit = turnLimit;
     this.write = viewWriter(sim, view);
     this.size = view.layout.size;
-    this.choiceAt = view.layout.choice;
     const words = slots.length * (HEAD + 4 * this.size);
     this.frame = Buffer.alloc(16 + 2 * words);
     this.words = new Int16Array(this.frame.buffer, this.frame.byteOffset + 16, words);
@@ -38,9 +37,10 @@ class Table {
     return this.slots.length * HEAD + (2 * index + seat) * this.size;
   }
 
-  begin(index, number) {
+  begin(index, number, teams) {
+    const seed = gameSeed(this.seed, this.slots[index], number);
     this.numbers[index] = number;
-    this.games[index] = new Game(Battle, Shown, gameSeed(this.seed, this.slots[index], number), this.teams);
+    this.games[index] = new Game(Battle, Shown, seed, teams ?? drawTeams(seed, this.teams));
     this.show(index, DONE.running);
   }
 
@@ -57,17 +57,13 @@ class Table {
     for (let seat = 0; seat < 2; seat++) this.write(words, this.viewAt(index, seat), game.battle, seat);
   }
 
-  choice(index, seat, action) {
-    return action < 0 ? 0 : this.words[this.viewAt(index, seat) + this.choiceAt + action];
-  }
-
-  // Plays `actions` (int8, two a game); returns how many games ended.
-  step(actions) {
+  // Plays Showdown choices (int8, two a game); returns how many games ended.
+  step(choices) {
     const count = this.slots.length;
     let ended = 0;
     for (let index = 0; index < count; index++) {
       const game = this.games[index];
-      game.step(this.choice(index, 0, actions[2 * index]), this.choice(index, 1, actions[2 * index + 1]));
+      game.step(choices[2 * index], choices[2 * index + 1]);
       const done = game.done(this.turnLimit);
       if (done === DONE.running) {
         const { words } = this, at = index * HEAD;
@@ -145,17 +141,15 @@ for (;;) {
     table.send(operation, table.step(new Int8Array(body.buffer, body.byteOffset, length)));
     break;
   case OPERATION.replay: {
-    // seed (8 bytes), then a game: int32 number, int32 steps, int8 actions[2 * steps]
-    table.seed = body.readBigUInt64LE(0);
-    let at = 8;
-    for (let index = 0; index < table.slots.length; index++) {
-      table.begin(index, body.readInt32LE(at));
-      const steps = body.readInt32LE(at + 4);
-      at += 8;
-      for (let step = 0; step < steps; step++, at += 2) {
-        table.games[index].step(
-          table.choice(index, 0, body.readInt8(at)), table.choice(index, 1, body.readInt8(at + 1))
-        );
+    // int32 JSON bytes, JSON {seed, games: [{number, steps, teams}]}, then all games' choices, int8, two a step
+    const size = body.readInt32LE(0);
+    const { seed, games } = JSON.parse(body.toString('utf8', 4, 4 + size));
+    table.seed = BigInt(seed);
+    let at = 4 + size;
+    for (let index = 0; index < games.length; index++) {
+      table.begin(index, games[index].number, games[index].teams);
+      for (let step = 0; step < games[index].steps; step++, at += 2) {
+        table.games[index].step(body.readInt8(at), body.readInt8(at + 1));
         table.show(index, DONE.running);
       }
     }

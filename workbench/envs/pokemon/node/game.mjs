@@ -12,8 +12,9 @@ const splitmix = value => {
 export const gameSeed = (seed, slot, game) =>
   splitmix(splitmix(splitmix(seed & MASK) ^ BigInt(slot)) ^ BigInt(game));
 
-// Which team a seat gets: an index into its list of `count` teams.
-const drawnTeam = (seed, seat, count) => Number(splitmix(seed ^ BigInt(seat + 1)) % BigInt(count));
+// Each seat's team, drawn by the game's seed from its list of packed teams; `Simulators.teams` draws the same.
+export const drawTeams = (seed, lists) =>
+  lists.map((list, seat) => list[Number(splitmix(seed ^ BigInt(seat + 1)) % BigInt(list.length))]);
 
 export const DONE = { running: 0, terminated: 1, truncated: 2 };
 
@@ -25,13 +26,12 @@ export class Game {
     this.battle = battle;
     for (let seat = 0; seat < 2; seat++) {
       // The battle starts with the second player, so the places for facts must be there before.
-      const team = teams[seat][drawnTeam(seed, seat, teams[seat].length)];
       if (seat === 1) prepare(battle.sides[0], Shown);
       if (seat === 1) {
         const start = battle.start;
         battle.start = () => { prepare(battle.sides[1], Shown); delete battle.start; start.call(battle); };
       }
-      battle.setPlayer(`p${seat + 1}`, { name: `p${seat + 1}`, team });
+      battle.setPlayer(`p${seat + 1}`, { name: `p${seat + 1}`, team: teams[seat] });
     }
   }
 

@@ -102,19 +102,24 @@ export function viewWriter(sim, { layout, types, statuses, effects }) {
     if (slot < 0) return;
     out[at + ACTIVE.species] = pokemon.species.num;
     for (let i = 0; i < 7; i++) out[at + ACTIVE.boosts + i] = pokemon.boosts[BOOSTS[i]];
-    const { volatiles } = pokemon;
-    const flags = at + ACTIVE.effects;
-    for (let i = 0; i < direct.length; i++) if (volatiles[direct[i][0]]) out[flags + direct[i][1]] = 1;
+    const { volatiles } = pokemon, { since } = pokemon.m;
+    const turn = side.battle.turn, flags = at + ACTIVE.effects;
+    const show = (effect, present) => {
+      if (!present) since[effect] = 0;
+      else {
+        if (!since[effect]) since[effect] = turn + 1;
+        out[flags + effect] = turn + 2 - since[effect];
+      }
+    };
+    for (let i = 0; i < direct.length; i++) show(direct[i][1], volatiles[direct[i][0]]);
     // Whether a trap goes on is hidden until a move is tried; that a trapping move hit is not.
-    const fake = volatiles.fakepartiallytrapped;
-    if (volatiles.partiallytrapped || (fake && !TRAPPING.has(pokemon.lastMove?.id))) out[flags + trapped] = 1;
-    if (volatiles.partialtrappinglock || (fake && TRAPPING.has(pokemon.lastMove?.id))) out[flags + trapping] = 1;
-    if (pokemon.transformed) out[flags + transform] = 1;
-    else if (pokemon.types !== pokemon.species.types) out[flags + typechange] = 1;
-    if (volatiles.residualdmg) {
-      out[flags + toxic] = 1;
-      out[at + ACTIVE.toxic_counter] = volatiles.residualdmg.counter;
-    }
+    const fake = volatiles.fakepartiallytrapped, trapper = TRAPPING.has(pokemon.lastMove?.id);
+    show(trapped, volatiles.partiallytrapped || (fake && !trapper));
+    show(trapping, volatiles.partialtrappinglock || (fake && trapper));
+    show(transform, pokemon.transformed);
+    show(typechange, !pokemon.transformed && pokemon.types !== pokemon.species.types);
+    show(toxic, volatiles.residualdmg);
+    if (volatiles.residualdmg) out[at + ACTIVE.toxic_counter] = volatiles.residualdmg.counter;
     if (volatiles.disable) out[at + ACTIVE.disabled_move] = moveNumber.get(volatiles.disable.move) ?? 0;
     out[at + ACTIVE.prev_move] = pokemon.m.lastMove;
   }

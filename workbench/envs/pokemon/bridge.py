@@ -1,0 +1,387 @@
+"""Showdown battles in Node processes: starting them, talking to them, and going on when one dies.
+
+`Simulators` plays a batch of battles spread over processes. A step is one write and one read a process; all processes
+work at the same time. What was chosen so far in each running game is remembered, so that a process that died is
+replaced by one in the same state.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import logging
+import os
+import select
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from workbench.envs.core import SEATS, game_seed
+from workbench.envs.pokemon import dex, showdown
+from workbench.envs.pokemon.view import EFFECTS, VIEW_SIZE, layout
+
+_log = logging.getLogger(__name__)
+
+_SCRIPT = showdown.LOCK_FOLDER / "bridge.mjs"
+_INIT, _RESET, _STEP, _REPLAY, _DESCRIBE = range(1, 6)
+_REQUEST, _REPLY = struct.Struct("<ii"), struct.Struct("<iiii")
+_PIPE_BYTES = 1 << 20
+_MOST_CRASHES = 3  # of one process without a step in between
+_STDERR_LINES = 15
+_MASK = 0xFFFFFFFFFFFFFFFF
+
+HEAD = np.dtype(
+    [
+        ("done", "i2"),  # 0 running, 1 ended by the rules, 2 cut by the turn limit
+        ("outcome", "i2"),
+        ("length", "i2"),
+        ("end_reason", "i2"),
+        ("seed", "<u8"),
+        ("game", "<i4"),
+        ("spare", "i2", 2),
+    ]
+)
+TERMINATED, TRUNCATED = 1, 2
+
+
+class SimulatorDied(RuntimeError):
+    """A Node process ended, or said nothing for too long; holds its last words."""
+
+
+class NodeProcess:
+    """One Node process of battles: frames out, frames in.
+
+    Args:
+        config: what `bridge.mjs` wants to know, see there.
+        timeout: seconds to wait for an answer before the process counts as dead.
+    """
+
+    def __init__(self, config: dict, timeout: float):
+        self.timeout = timeout
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        # Showdown's simulator allocates much and keeps little: a larger young generation halves its collections
+        command = [showdown.node_executable(), "--max-semi-space-size=16", _SCRIPT, showdown.showdown_folder()]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0
+        )
+        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        for pipe in (self._in, self._out):
+            _enlarge(pipe)
+        self._poll = select.poll()
+        self._poll.register(self._out, select.POLLIN)
+        self.send(_INIT, json.dumps(config).encode())
+        self.receive_text()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, operation: int, payload: bytes | memoryview) -> None:
+        """Write one frame.
+
+        Raises:
+            SimulatorDied: the process no longer reads.
+        """
+        pending = memoryview(_REQUEST.pack(len(payload), operation) + bytes(payload))
+        try:
+            while pending:
+                pending = pending[os.write(self._in, pending) :]
+        except BrokenPipeError:
+            raise self._died("no longer reads") from None
+
+    def receive_head(self) -> tuple[int, int]:
+        """Payload bytes and number of ended games of the next frame."""
+        head = bytearray(_REPLY.size)
+        self.receive_into([memoryview(head)])
+        size, _, ended, _ = _REPLY.unpack(head)
+        return size, ended
+
+    def receive_into(self, buffers: list[memoryview]) -> None:
+        """Fill the buffers, in order, from the pipe.
+
+        Raises:
+            SimulatorDied: the pipe ended or stayed silent for `timeout` seconds.
+        """
+        deadline = time.monotonic() + self.timeout
+        while buffers:
+            if not self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise self._died(f"said nothing for {self.timeout:g} s")
+            got = os.readv(self._out, buffers)
+            if got == 0:
+                raise self._died("ended")
+            while buffers and got >= len(buffers[0]):
+                got -= len(buffers[0])
+                buffers = buffers[1:]
+            if got:
+                buffers = [buffers[0][got:], *buffers[1:]]
+
+    def receive_text(self) -> str:
+        size, _ = self.receive_head()
+        text = bytearray(size)
+        self.receive_into([memoryview(text)])
+        return text.decode()
+
+    def _died(self, how: str) -> SimulatorDied:
+        self.kill()
+        self._stderr.seek(0)
+        words = self._stderr.read().decode(errors="replace").strip().splitlines()[-_STDERR_LINES:]
+        code = self._process.returncode
+        return SimulatorDied(f"Node process {self.pid} {how} (exit code {code}); it last wrote:\n" + "\n".join(words))
+
+    def kill(self) -> None:
+        """End the process at once; may be called twice."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            pipe.close()
+
+    def close(self) -> None:
+        """End the process and free what it held; may be called twice."""
+        self.kill()
+        self._stderr.close()
+
+
+def _enlarge(pipe: int) -> None:
+    """A pipe that holds a whole frame lets both sides go on without waiting for each other (Linux only)."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        try:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except PermissionError:
+            _log.debug("the user's pipe memory is used up; pipes stay at their default size")
+
+
+class Simulators:
+    """A batch of gen1ou battles in several Node processes; dead processes are replaced and brought up to date.
+
+    Args:
+        slots: the batch's slot numbers; a slot plays the same games whatever the batch and the number of processes.
+        teams: packed teams each seat draws from.
+        processes: Node processes, at most one a slot.
+        turn_limit: games are cut when their turn counter passes it.
+        timeout: seconds without an answer after which a process counts as dead.
+
+    Attributes:
+        head: `HEAD [B]`, of the last step.
+        views: int16 `[B, 2, V]`; where done, already the next game's.
+        final_views: int16 `[B, 2, V]`, valid where done.
+        crashes: processes replaced so far.
+    """
+
+    def __init__(
+        self,
+        slots: np.ndarray,
+        teams: tuple[Sequence[str], Sequence[str]],
+        *,
+        processes: int = 1,
+        turn_limit: int = 1000,
+        timeout: float = 60.0,
+    ):
+        self.slots = np.asarray(slots, np.int64)
+        batch = len(self.slots)
+        if not 1 <= processes <= batch:
+            raise ValueError(f"processes is {processes}; expected 1 to {batch}, the number of battles")
+        self.head = np.zeros(batch, HEAD)
+        self.views = np.zeros((batch, SEATS, VIEW_SIZE), np.int16)
+        self.final_views = np.zeros((batch, SEATS, VIEW_SIZE), np.int16)
+        self.crashes = 0
+        self.seed = 0
+        self._teams = tuple(tuple(side) for side in teams)
+        self._given: dict[int, tuple[str, str]] = {}  # by index: teams that were not drawn, until the game ends
+        self._history = np.zeros((batch, 64, SEATS), np.int8)
+        self._steps = np.zeros(batch, np.int64)
+        self._games = np.zeros(batch, np.int64)  # the running game's number
+        self._common = {
+            "teams": self._teams,
+            "turn_limit": turn_limit,
+            "layout": layout(),
+            "types": dex.TYPES,
+            "statuses": dex.STATUSES,
+            "effects": EFFECTS,
+        }
+        self._timeout = timeout
+        bounds = np.linspace(0, batch, processes + 1).astype(int)
+        self._parts = [slice(int(a), int(b)) for a, b in itertools.pairwise(bounds)]
+        self._finals = np.zeros((max(part.stop - part.start for part in self._parts), SEATS, VIEW_SIZE), np.int16)
+        self._nodes: list[NodeProcess] = []
+        self._pending: np.ndarray | None = None
+        try:
+            for part in self._parts:
+                self._nodes.append(self._start(part))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the Node processes."""
+        return [node.pid for node in self._nodes]
+
+    def _start(self, part: slice) -> NodeProcess:
+        return NodeProcess(self._common | {"slots": self.slots[part].tolist()}, self._timeout)
+
+    def reset(self, seed: int) -> None:
+        """Begin each slot's game 0 of `seed`."""
+        self._settle()
+        self.seed = seed & 0xFFFFFFFFFFFFFFFF
+        self._steps[:] = 0
+        self._given.clear()
+        self._games[:] = 0
+        self._ask_all(lambda node, part: node.send(_RESET, struct.pack("<Q", self.seed)))
+
+    def begin_step(self, choices: np.ndarray) -> None:
+        """Send Showdown choices, int8 `[B, 2]`, to all processes and return at once; `end_step` collects."""
+        if self._pending is not None:
+            raise RuntimeError("begin_step was called twice; call end_step in between")
+        self._pending = np.ascontiguousarray(choices, np.int8)
+        self._failed: dict[int, SimulatorDied] = {}
+        for index, part in enumerate(self._parts):
+            try:
+                self._nodes[index].send(_STEP, self._pending[part].tobytes())
+            except SimulatorDied as died:
+                self._failed[index] = died
+
+    def end_step(self) -> int:
+        """Wait for all processes; returns how many games ended. `head`, `views` and `final_views` are then current."""
+        if self._pending is None:
+            raise RuntimeError("end_step was called without begin_step")
+        choices, ended = self._pending, 0
+        for index, part in enumerate(self._parts):
+            died = self._failed.get(index)
+            for _ in range(_MOST_CRASHES):
+                try:
+                    if died is not None:
+                        self._revive(index, died)
+                        self._nodes[index].send(_STEP, choices[part].tobytes())
+                    ended += self._receive(index, part)
+                    break
+                except SimulatorDied as again:
+                    died = again
+            else:
+                raise SimulatorDied(f"a process died {_MOST_CRASHES} times in the same step: {died}") from died
+        self._pending = None
+        self._remember(choices)
+        return ended
+
+    def _remember(self, choices: np.ndarray) -> None:
+        if self._steps.max() >= self._history.shape[1]:
+            self._history = np.concatenate([self._history, np.zeros_like(self._history)], axis=1)
+        self._history[np.arange(len(choices)), self._steps] = choices
+        self._steps += 1
+        self._games[:] = self.head["game"]
+        done = self.head["done"] != 0
+        if done.any():
+            self._steps[done] = 0
+            for index in np.flatnonzero(done):
+                self._given.pop(int(index), None)
+
+    def _receive(self, index: int, part: slice) -> int:
+        node = self._nodes[index]
+        _, ended = node.receive_head()
+        finals = self._finals[:ended]
+        buffers = [_bytes(self.head[part]), _bytes(self.views[part])]
+        node.receive_into([*buffers, _bytes(finals)] if ended else buffers)
+        if ended:
+            self.final_views[part][self.head["done"][part] != 0] = finals
+        return ended
+
+    def _settle(self) -> None:
+        """Take in the answers of a step that nobody wants any more."""
+        if self._pending is not None:
+            self.end_step()
+
+    def _ask_all(self, send) -> None:
+        for node, part in zip(self._nodes, self._parts, strict=True):
+            send(node, part)
+        for index, part in enumerate(self._parts):
+            self._receive(index, part)
+
+    def _revive(self, index: int, died: SimulatorDied) -> None:
+        """A new process in the state the dead one had before the current step."""
+        part = self._parts[index]
+        self.crashes += 1
+        _log.warning("%s\nit is replaced and its %d battles are replayed", died, part.stop - part.start)
+        self._nodes[index].close()
+        self._nodes[index] = self._start(part)
+        self._nodes[index].send(_REPLAY, self._replay_request(part))
+        self._receive(index, part)
+
+    def _replay_request(self, part: slice) -> bytes:
+        indices = range(part.start, part.stop)
+        games = [
+            {"number": int(self._games[i]), "steps": int(self._steps[i]), "teams": self._given.get(i)} for i in indices
+        ]
+        text = json.dumps({"seed": str(self.seed), "games": games}).encode()
+        played = b"".join(self._history[i, : self._steps[i]].tobytes() for i in indices)
+        return struct.pack("<i", len(text)) + text + played
+
+    def teams(self) -> list[tuple[str, str]]:
+        """Both seats' packed teams of each running game."""
+        return [self._given.get(index) or self._drawn(index) for index in range(len(self.slots))]
+
+    def _drawn(self, index: int) -> tuple[str, str]:
+        seed = int(game_seed(self.seed, self.slots[index], self._games[index]))
+        return tuple(side[_splitmix(seed ^ seat) % len(side)] for seat, side in enumerate(self._teams, start=1))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What `restore` needs: per slot the game's number, steps, choices `[B, T, 2]` and teams (UTF-8, 0-padded)."""
+        self._settle()
+        texts = [[team.encode() for team in pair] for pair in self.teams()]
+        longest = max(len(text) for pair in texts for text in pair)
+        packed = b"".join(text.ljust(longest, b"\0") for pair in texts for text in pair)
+        return {
+            "seed": np.array(self.seed, np.uint64),
+            "slots": self.slots.copy(),
+            "game": self._games.copy(),
+            "steps": self._steps.copy(),
+            "choices": self._history[:, : max(int(self._steps.max()), 1)].copy(),
+            "teams": np.frombuffer(packed, np.uint8).reshape(len(texts), SEATS, longest).copy(),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Replay each game of a `state` to where it was; `head` then says "running" everywhere."""
+        self._settle()
+        if not np.array_equal(state["slots"], self.slots):
+            raise ValueError(f"the state is of slots {state['slots'].tolist()}, this batch has {self.slots.tolist()}")
+        self.seed = int(state["seed"])
+        self._games[:], self._steps[:] = state["game"], state["steps"]
+        if state["choices"].shape[1] > self._history.shape[1]:
+            self._history = np.zeros((len(self.slots), 2 * state["choices"].shape[1], SEATS), np.int8)
+        self._history[:, : state["choices"].shape[1]] = state["choices"]
+        self._given.clear()
+        for index, pair in enumerate(state["teams"]):
+            given = tuple(text.tobytes().rstrip(b"\0").decode() for text in pair)
+            if given != self._drawn(index):
+                self._given[index] = given
+        self._ask_all(lambda node, part: node.send(_REPLAY, self._replay_request(part)))
+
+    def describe(self, index: int) -> dict:
+        """The battle of a slot as its referee sees it, for people."""
+        self._settle()
+        for node, part in zip(self._nodes, self._parts, strict=True):
+            if part.start <= index < part.stop:
+                node.send(_DESCRIBE, struct.pack("<i", index - part.start))
+                return json.loads(node.receive_text())
+        raise IndexError(f"slot {index} of {len(self.slots)}")
+
+    def close(self) -> None:
+        """End all processes; may be called twice."""
+        for node in self._nodes:
+            node.close()
+        self._nodes = []
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return memoryview(array.reshape(-1).view(np.uint8))
+
+
+def _splitmix(value: int) -> int:
+    """SplitMix64's output function, as in `core.game_seed`; draws teams, here and in `game.mjs`."""
+    value = (value + 0x9E3779B97F4A7C15) & _MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
+    return value ^ (value >> 31)
