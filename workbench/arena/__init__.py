@@ -4,6 +4,7 @@ from workbench.arena.bradley_terry import BradleyTerry, bradley_terry
 from workbench.arena.elo import Elo, elo, expected_score, settling_k
 from workbench.arena.matches import Matches, PairCounts, Score, wilson_interval
 from workbench.arena.play import play
+from workbench.arena.population import Population, PopulationSettings
 from workbench.arena.ratings import Ratings, ratings
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "Elo",
     "Matches",
     "PairCounts",
+    "Population",
+    "PopulationSettings",
     "Ratings",
     "Score",
     "bradley_terry",

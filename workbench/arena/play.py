@@ -70,7 +70,9 @@ def play(
     """
     envs = [env] if isinstance(env, Env) else list(env)
     _check(envs, games, recorder)
-    first, second = resolve(first, envs[0]), resolve(second, envs[0])
+    alone = first is second or (isinstance(first, str | Path) and first == second)
+    first = resolve(first, envs[0])
+    second = first if alone else resolve(second, envs[0])
     if first is not second and first.id == second.id:
         raise ValueError(
             f"two different players are called {first.id!r}; their games could not be told apart: rename one, or give "
@@ -81,7 +83,8 @@ def play(
     tables = _tables(envs, pairing, shares(games, sum(pairing.slots)))
     done = 0
     for table in tables:
-        table.begin(recorder)
+        if table.playing:
+            table.begin(recorder)
     while any(table.playing for table in tables):
         for table in tables:
             if not table.playing:

@@ -1,0 +1,331 @@
+"""Whom a learner meets in self-play: itself, frozen snapshots of its past, scripted players."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from workbench.arena.elo import expected_score
+from workbench.arena.markup import Cell, table_html
+from workbench.arena.matches import wilson_interval
+from workbench.arena.matchmaking import PRIORITIES, blend, mostly_recent, near_in_skill, prioritised
+from workbench.arena.members import Member, Record, content_hash, rebuild_snapshot
+from workbench.envs.core import EnvSpec
+from workbench.envs.players import Player
+
+CURRENT = "current"
+
+MODES = {
+    # source of the shares: ExPhil's population manager and matchmaker
+    "simple_mix": {CURRENT: 0.4, "historical": 0.3, "scripted": 0.2, "random": 0.1},
+    "matchmaker": {CURRENT: 0.3, "historical": 0.3, "skill_based": 0.2, "pfsp": 0.2},
+    "league": {CURRENT: 0.5, "pfsp": 0.5},
+    "pfsp": {"pfsp": 1.0},
+    "skill_based": {"skill_based": 1.0},
+    "self": {CURRENT: 1.0},
+}
+CLASSES = (CURRENT, "historical", "scripted", "random", "skill_based", "pfsp")
+
+
+@dataclass(frozen=True)
+class PopulationSettings:
+    """How opponents are chosen and how long snapshots are kept.
+
+    Args:
+        mode: a key of `MODES`.
+        mix: share of games by class, in place of the mode's: `current` itself; `historical` snapshots, `recent` of
+            them from the newest half; `scripted` players; the `random` player; `skill_based` members within `reach` Elo,
+            else the closest; `pfsp` members by `weighting` of the measured win rate. A class with nobody in it gives its
+            share to the others.
+        keep: how many snapshots; the oldest leaves first.
+        recent: see `historical`.
+        reach: see `skill_based`.
+        weighting: see `workbench.arena.matchmaking.prioritised`.
+        memory: over about how many games a win rate is measured, so that it follows a learner that improves.
+        k, initial: Elo's K factor and first rating.
+    """
+
+    mode: str = "simple_mix"
+    mix: dict[str, float] | None = None
+    keep: int = 20
+    recent: float = 0.7
+    reach: float = 100.0
+    weighting: str = "squared"
+    memory: int = 200
+    k: float = 32.0
+    initial: float = 1500.0
+
+    def __post_init__(self):
+        if self.mode not in MODES:
+            raise ValueError(f"mode={self.mode!r}; expected one of {', '.join(MODES)}")
+        if self.weighting not in PRIORITIES:
+            raise ValueError(f"weighting={self.weighting!r}; expected one of {', '.join(PRIORITIES)}")
+        if self.keep < 1 or self.memory < 1:
+            raise ValueError(f"keep={self.keep}, memory={self.memory}; expected at least 1")
+        if not 0 <= self.recent <= 1:
+            raise ValueError(f"recent={self.recent}; expected a share in [0, 1]")
+        shares = self.shares
+        unknown = sorted(set(shares) - set(CLASSES))
+        if unknown or any(share < 0 for share in shares.values()) or not any(shares.values()):
+            raise ValueError(f"mix={shares}; expected shares >= 0, not all 0, of {', '.join(CLASSES)}")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        return MODES[self.mode] if self.mix is None else self.mix
+
+
+class Population:
+    """Opponents for a learner: implements `workbench.learning.rollout.Opponents`.
+
+    >>> population = Population(scripted=["melee-mock/cpu3", "melee-mock/cpu9"], spec=env.spec)
+    >>> population.add_snapshot(policy, "v1")
+
+    Snapshots are frozen copies: `verify` compares their weights with what was frozen, and `state` does so before it
+    gives anything away. A snapshot that is dropped while games against it are open stays until they end.
+
+    Args:
+        settings: how opponents are chosen.
+        scripted: names or folders for `load_policy`: whoever is neither snapshot nor random, scripted or not.
+        random: name of the player of class `random`; None for nobody.
+        spec: the game, against which players from folders are checked.
+        device: for snapshots that `restore` builds.
+
+    Raises:
+        ValueError: two members of one id, or one called `"current"`.
+    """
+
+    def __init__(
+        self,
+        settings: PopulationSettings | None = None,
+        *,
+        scripted: Sequence[str] = (),
+        random: str | None = "random",
+        spec: EnvSpec | None = None,
+        device: str = "auto",
+    ):
+        from workbench.policies.registry import load_policy  # imports torch
+
+        self.settings = settings or PopulationSettings()
+        self.rating = self.settings.initial
+        self.device = device
+        self._members: dict[str, Member] = {}
+        self._names = {"scripted": list(map(str, scripted)), "random": [] if random is None else [random]}
+        for kind, names in self._names.items():
+            for name in names:
+                self._add(load_policy(name, spec), kind, Record(self.settings.initial))
+
+    # members
+
+    @property
+    def members(self) -> list[str]:
+        """Ids of those that may be drawn, the learner itself (`"current"`) left out."""
+        return [id for id, member in self._members.items() if not member.retired]
+
+    @property
+    def snapshots(self) -> list[str]:
+        """Ids of the snapshots that may be drawn, oldest first."""
+        return self._of("historical")
+
+    def add_snapshot(self, policy, id: str) -> None:
+        """Freeze a copy of `policy` as member `id`; beyond `keep` snapshots the oldest leaves.
+
+        Args:
+            policy: a `workbench.policies.Policy`.
+            id: not a member's yet.
+        """
+        copy = policy.frozen_copy(id)
+        self._add(copy, "historical", Record(self.rating), content_hash(copy.arrays()))
+        for oldest in self.snapshots[: -self.settings.keep]:
+            self._members[oldest].retired = True
+            self._let_go(oldest)
+
+    def player(self, member_id: str) -> Player:
+        return self._member(member_id).player
+
+    def record_of(self, member_id: str) -> Record:
+        """How the learner has fared against the member."""
+        return self._member(member_id).record
+
+    def verify(self) -> None:
+        """Compare every snapshot's weights with those that were frozen.
+
+        Raises:
+            RuntimeError: some have changed; they are named.
+        """
+        changed = [
+            id
+            for id, member in self._members.items()
+            if member.content and content_hash(member.player.arrays()) != member.content
+        ]
+        if changed:
+            raise RuntimeError(f"snapshots changed since they were frozen: {', '.join(changed)}; something trains them")
+
+    # matchmaking
+
+    def probabilities(self) -> dict[str, float]:
+        """How likely each opponent is to be drawn now; sums to 1."""
+        everyone = self.members
+        rates = [self._members[id].record.win_rate for id in everyone]
+        ratings = [self._members[id].record.rating for id in everyone]
+        ids = {CURRENT: [CURRENT], "skill_based": everyone, "pfsp": everyone}
+        ids |= {kind: self._of(kind) for kind in ("historical", "scripted", "random")}
+        settings = self.settings
+        within = {
+            "historical": lambda n: mostly_recent(n, settings.recent),
+            "skill_based": lambda n: near_in_skill(ratings, self.rating, settings.reach),
+            "pfsp": lambda n: prioritised(rates, settings.weighting),
+        }
+        classes = {
+            name: within.get(name, lambda n: np.full(n, 1 / n))(len(ids[name])) if ids[name] else () for name in CLASSES
+        }
+        blended = blend(settings.shares, classes) or {CURRENT: np.ones(1)}
+        total: dict[str, float] = {}
+        for name, probability in blended.items():
+            for id, p in zip(ids[name], probability.tolist(), strict=True):
+                total[id] = total.get(id, 0.0) + p
+        return total
+
+    def draw(self, count: int, generator: np.random.Generator) -> list[str]:
+        """Opponents' ids for `count` games that begin; each is owed a `record` unless it is `"current"`."""
+        probability = self.probabilities()
+        ids = list(probability)
+        chance = np.array(list(probability.values()))
+        drawn = [ids[i] for i in generator.choice(len(ids), size=count, p=chance / chance.sum())]
+        for id in drawn:
+            if id != CURRENT:
+                self._members[id].record.open_games += 1
+        return drawn
+
+    def record(self, member_id: str, score: float) -> None:
+        """A game against the member ended: the learner scored 1, .5 or 0. Moves win rate and both Elo ratings.
+
+        Raises:
+            KeyError: not a member; `"current"` is none, since its games say nothing of strength.
+            ValueError: another score.
+        """
+        score = float(score)
+        if score not in (0.0, 0.5, 1.0):
+            raise ValueError(f"score={score} against {member_id!r}; expected 1, .5 or 0")
+        record = self._member(member_id).record
+        surplus = self.settings.k * (score - float(expected_score(self.rating, record.rating)))
+        self.rating += surplus
+        record.rating -= surplus
+        record.add(score, self.settings.memory)
+        self._let_go(member_id)
+
+    # looking at it
+
+    def table(self) -> pd.DataFrame:
+        """Members by rating: id, kind, elo, games, wins, draws, losses, win_rate (of late), low, high, probability.
+
+        Win rates are the learner's; low and high are Wilson's 95% interval over all its games with the member. The
+        learner's own row is `"current"`.
+        """
+        probability = self.probabilities()
+        rows = [(CURRENT, CURRENT, self.rating, 0, 0, 0, 0, np.nan, np.nan, np.nan, probability.get(CURRENT, 0.0))]
+        for id in self.members:
+            member = self._members[id]
+            record = member.record
+            low, high = wilson_interval(record.wins + record.draws / 2, record.games)
+            counts = (record.games, record.wins, record.draws, record.losses)
+            rate = record.win_rate if record.games else np.nan
+            rows.append((id, member.kind, record.rating, *counts, rate, low, high, probability.get(id, 0.0)))
+        names = ["id", "kind", "elo", "games", "wins", "draws", "losses", "win_rate", "low", "high", "probability"]
+        return pd.DataFrame(rows, columns=names).sort_values("elo", ascending=False, kind="stable", ignore_index=True)
+
+    def metrics(self) -> dict[str, float]:
+        """`charts/elo`, `charts/population_size`, and `charts/win_rate/<id>` of everybody met."""
+        rates = {f"charts/win_rate/{id}": self._members[id].record for id in self.members}
+        met = {name: record.win_rate for name, record in rates.items() if record.games}
+        return {"charts/elo": self.rating, "charts/population_size": float(len(self.members)), **met}
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                Cell(row.id, row.id),
+                row.kind,
+                f"{row.elo:.0f}",
+                f"{row.games}",
+                f"{row.wins} / {row.draws} / {row.losses}",
+                Cell(
+                    "" if np.isnan(row.win_rate) else f"{row.win_rate:.1%}",
+                    f"of all its games {row.low:.1%} to {row.high:.1%}",
+                ),
+                f"{row.probability:.1%}",
+            )
+            for row in self.table().itertuples()
+        ]
+        names = ("member", "kind", "Elo", "games", "won / drawn / lost", "learner's win rate", "drawn with")
+        return table_html(names, rows, left=(0, 1), caption=f"Population, mode {self.settings.mode}")
+
+    # keeping
+
+    def state(self) -> tuple[dict, dict[str, np.ndarray]]:
+        """All that `restore` needs: a JSON-able description, and the snapshots' weights.
+
+        Raises:
+            RuntimeError: a snapshot has changed since it was frozen.
+        """
+        self.verify()
+        described, arrays = [], {}
+        specs: dict[str, dict] = {}
+        for number, (id, member) in enumerate(self._members.items()):
+            entry = {"id": id, "kind": member.kind, "record": asdict(member.record), "retired": member.retired}
+            if member.kind == "historical":
+                policy = member.player
+                specs[policy.spec.fingerprint] = policy.spec.to_json()
+                entry |= {
+                    "content": member.content,
+                    "spec": policy.spec.fingerprint,
+                    "settings": policy.settings.to_json(),
+                }
+                arrays |= {f"{number}/{name}": weights for name, weights in policy.arrays().items()}
+            described.append(entry)
+        return {"rating": self.rating, "names": self._names, "members": described, "specs": specs}, arrays
+
+    def restore(self, described: dict, arrays: dict[str, np.ndarray]) -> None:
+        """Take over what `state` gave; the scripted members must be those this population was made with.
+
+        Raises:
+            ValueError: other scripted members, or weights that are not those that were frozen; nothing is changed.
+        """
+        if described["names"] != self._names:
+            raise ValueError(f"the state is of a population with {described['names']}; this one has {self._names}")
+        members: dict[str, Member] = {}
+        for number, entry in enumerate(described["members"]):
+            id, kind, record = entry["id"], entry["kind"], Record(**entry["record"])
+            if kind != "historical":
+                members[id] = Member(self._members[id].player, kind, record)
+                continue
+            beneath = f"{number}/"
+            weights = {name[len(beneath) :]: array for name, array in arrays.items() if name.startswith(beneath)}
+            if content_hash(weights) != entry["content"]:
+                raise ValueError(f"snapshot {id!r}: its weights are not those that were frozen; the state is damaged")
+            player = rebuild_snapshot(id, described["specs"][entry["spec"]], entry["settings"], weights, self.device)
+            members[id] = Member(player, kind, record, entry["content"], entry["retired"])
+        self._members = members
+        self.rating = described["rating"]
+
+    # within
+
+    def _of(self, kind: str) -> list[str]:
+        return [id for id, member in self._members.items() if member.kind == kind and not member.retired]
+
+    def _member(self, id: str) -> Member:
+        if id not in self._members:
+            raise KeyError(f"no member {id!r}; members are {', '.join(self.members) or 'none'}")
+        return self._members[id]
+
+    def _add(self, player: Player, kind: str, record: Record, content: str = "") -> None:
+        if player.id in self._members or player.id == CURRENT:
+            raise ValueError(f"a member called {player.id!r} exists already; every member needs an id of its own")
+        self._members[player.id] = Member(player, kind, record, content)
+
+    def _let_go(self, id: str) -> None:
+        """Forget a dropped snapshot once nobody plays it any more."""
+        member = self._members[id]
+        if member.retired and not member.record.open_games:
+            del self._members[id]
