@@ -150,7 +150,7 @@ def test_many_games_at_once_reset_in_the_same_step():
     assert observation in env.observation_space
     env.action_space.seed(0)
     assert env.action_space.contains(env.action_space.sample())
-    observation, reward, terminated, truncated, infos = env.step(np.array([ROCK, PAPER, SCISSORS]))
+    observation, reward, _, _, infos = env.step(np.array([ROCK, PAPER, SCISSORS]))
     assert reward.tolist() == [0, 1, -1]
     assert "final_obs" not in infos
     observation, _, terminated, _, infos = env.step(np.array([PAPER, PAPER, PAPER]))
