@@ -360,11 +360,15 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
-def inject(notebook: nbformat.NotebookNode, values: dict[str, Any]) -> nbformat.NotebookNode:
-    """Put a cell of `name = value` lines right after the parameters cell, in place of one from an earlier run."""
+def inject(notebook: nbformat.NotebookNode, values: dict[str, str]) -> nbformat.NotebookNode:
+    """Put a cell of `name = value` lines right after the parameters cell, in place of one from an earlier run.
+
+    Args:
+        values: Python source by name, as `literal` writes it.
+    """
     cells = [cell for cell in notebook.cells if INJECTED_TAG not in cell.metadata.get("tags", [])]
     place = next(index for index, cell in enumerate(cells) if TAG in cell.metadata.get("tags", []))
-    source = "\n".join(["# Values of this run", *(f"{name} = {literal(value)}" for name, value in values.items())])
+    source = "\n".join(["# Values of this run", *(f"{name} = {value}" for name, value in values.items())])
     cell = nbformat.v4.new_code_cell(source=source, metadata={"tags": [INJECTED_TAG]}, id="injected-parameters")
     notebook.cells = [*cells[: place + 1], cell, *cells[place + 1 :]]
     return notebook

@@ -1,0 +1,102 @@
+"""What a person sees in the terminal while an experiment runs: a live view, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from workbench.pipeline.text import duration, figure
+
+_COLOURS = {"finished": "green", "up to date": "green", "failed": "red", "killed": "red", "timed out": "red", "interrupted": "yellow", "died": "red"}
+
+
+def progress_words(status: dict) -> str:
+    """A stage's `status.json` in one line: cell, what it does, how far, how fast, how long still."""
+    parts = []
+    if status.get("cell"):
+        parts.append(f"cell {status['cell']['index'] + 1}/{status['cell']['of']}")
+    if status.get("note"):
+        parts.append(status["note"])
+    if status.get("done") is not None:
+        total = f"/{figure(status['total'])}" if status.get("total") is not None else ""
+        parts.append(f"{figure(status['done'])}{total}")
+    if status.get("pace"):
+        pace = status["pace"]
+        parts.append(f"{figure(pace)}/s" if pace >= 0.5 else f"{duration(1 / pace)} each")
+    if status.get("eta") is not None:
+        parts.append(f"{duration(status['eta'])} left")
+    return " · ".join(parts)
+
+
+class PlainView:
+    """Lines, one an event, and one a minute while a stage runs."""
+
+    def __init__(self, console: Console, every: float = 60.0):
+        self.console, self._every = console, every
+        self._said = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def say(self, text: str, state: str = "") -> None:
+        self.console.print(Text(text, style=_COLOURS.get(state, "")), soft_wrap=True)
+
+    def stage_started(self, title: str, why: str, left: float | None) -> None:
+        self._said = time.monotonic()
+        self.say(f"{time.strftime('%H:%M:%S')}  {title}: {why}" + (f" (about {duration(left)} to go)" if left else ""))
+
+    def tick(self, status: dict, left: float | None) -> None:
+        if time.monotonic() - self._said >= self._every:
+            self._said = time.monotonic()
+            self.say(f"{time.strftime('%H:%M:%S')}    {progress_words(status)}")
+
+    def stage_ended(self, title: str, state: str, seconds: float, words: str) -> None:
+        self.say(f"{time.strftime('%H:%M:%S')}  {title}: {state}" + (f" in {duration(seconds)}" if seconds else "") + (f"; {words}" if words else ""), state)
+
+
+class LiveView(PlainView):
+    """The same lines, and under them the stage that runs now."""
+
+    def __init__(self, console: Console):
+        super().__init__(console)
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._title, self._since = "", time.monotonic()
+
+    def __enter__(self):
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._live.stop()
+
+    def stage_started(self, title: str, why: str, left: float | None) -> None:
+        super().stage_started(title, why, None)
+        self._title, self._since = title, time.monotonic()
+
+    def tick(self, status: dict, left: float | None) -> None:
+        line = Table.grid(padding=(0, 1))
+        line.add_row(
+            Text(self._title, style="bold"),
+            ProgressBar(total=status.get("total"), completed=status.get("done") or 0, width=24, pulse=status.get("total") is None),
+            Text(progress_words(status)),
+        )
+        night = f"{duration(time.monotonic() - self._since)} in this stage" + (f" · about {duration(left)} for the whole experiment" if left else "")
+        self._live.update(Group(line, Text(night, style="dim")))
+
+    def stage_ended(self, title: str, state: str, seconds: float, words: str) -> None:
+        self._live.update(Text(""))
+        super().stage_ended(title, state, seconds, words)
+
+
+def view(console: Console | None = None) -> PlainView:
+    """The live view on a terminal, plain lines elsewhere."""
+    console = console or Console(highlight=False)
+    return LiveView(console) if console.is_terminal else PlainView(console)

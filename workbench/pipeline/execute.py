@@ -1,0 +1,177 @@
+"""Executes one notebook in a process of its own: `python -m workbench.pipeline.execute STAGE_FOLDER`.
+
+The folder holds `request.json`; the process leaves `notebook.ipynb`, `status.json` and `report.html`. It ends when its
+standard input does, so that it never outlives the runner that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from papermill.exceptions import PapermillExecutionError
+from papermill.execute import execute_notebook
+
+from workbench.pipeline import engine, writer
+from workbench.pipeline import status as states
+from workbench.pipeline.files import read_json, write_json
+from workbench.pipeline.parameters import inject, read_notebook
+from workbench.pipeline.stage import REQUEST_VARIABLE
+from workbench.pipeline.status import this_process, timestamp
+
+EXIT_CODES = {states.FINISHED: 0, states.FAILED: 1, states.KILLED: 4, states.TIMED_OUT: 5, states.INTERRUPTED: 130}
+_PROGRESS = ("note", "done", "total", "pace", "eta")
+
+
+class Supervisor:
+    """Keeps `status.json` true while a notebook runs: which cell, how far inside it, since when, in which process."""
+
+    def __init__(self, folder: Path, request: dict):
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._seen: tuple = ()
+        self.cells = 0
+        self.status = {
+            "state": states.RUNNING,
+            "message": "",
+            "stage": request["stage"],
+            "experiment": request["experiment"],
+            "generation": request["generation"],
+            "attempt": request.get("attempt", 1),
+            "process": this_process(),
+            "started": timestamp(),
+            "ended": None,
+            "cell": None,
+            "error": None,
+        }
+
+    def start(self) -> None:
+        self.write()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def watch(self, index: int, cell) -> None:
+        """Called by the engine as a cell starts."""
+        self.status["cell"] = {"index": index, "of": self.cells, "title": _title(cell), "started": timestamp()}
+        self.write()
+
+    def write(self) -> None:
+        with self._lock:
+            progress = read_json(self.folder / "progress.json", {})
+            self.status.update({key: progress.get(key) for key in _PROGRESS}, updated=timestamp())
+            write_json(self.folder / "status.json", self.status)
+
+    def end(self, outcome: engine.Outcome) -> None:
+        """Write the final word."""
+        self._ended.set()
+        self.status.update(state=outcome.state, message=outcome.error, ended=timestamp())
+        if outcome.state != states.FINISHED:
+            self.status["error"] = {"cell": outcome.cell, "error": outcome.error, "tail": outcome.tail}
+        self.write()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(0.5):
+            try:
+                changed = (self.folder / "progress.json").stat().st_mtime_ns
+            except FileNotFoundError:
+                changed = 0
+            if (changed, int(time.monotonic()) // 5) != self._seen:
+                self._seen = (changed, int(time.monotonic()) // 5)
+                self.write()
+
+
+def execute(folder: Path) -> str:
+    """Run the notebook that the folder's `request.json` asks for.
+
+    Returns:
+        the state it ended in.
+    """
+    request = read_json(folder / "request.json")
+    os.environ[REQUEST_VARIABLE] = str((folder / "request.json").resolve())
+    os.environ.setdefault("PYTHONHASHSEED", "0")  # the order of sets is part of a run's result
+    writer.register()
+    engine.register()
+    supervisor = Supervisor(folder, request)
+    supervisor.start()
+    outcome = engine.Outcome()
+    try:
+        _raise_on_signals(request.get("time_limit"))
+        _run(folder, request, supervisor, outcome)
+    except PapermillExecutionError:
+        pass  # a cell failed: the outcome has it
+    except BaseException as error:
+        if outcome.state == states.FINISHED:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            outcome = engine.Outcome(states.INTERRUPTED if interrupted else states.FAILED, None, f"{type(error).__name__}: {error}")
+        traceback.print_exc()
+    supervisor.end(outcome)
+    return outcome.state
+
+
+def _run(folder: Path, request: dict, supervisor: Supervisor, outcome: engine.Outcome) -> None:
+    notebook = inject(read_notebook(request["notebook"]), request["injected"])
+    notebook.metadata["workbench"] = {"request": {key: value for key, value in request.items() if key != "injected"}}
+    supervisor.cells = len(notebook.cells)
+    execute_notebook(
+        notebook,
+        str(folder / "notebook.ipynb"),
+        engine_name=engine.ENGINE,
+        kernel_name="python3",
+        watch=supervisor.watch,
+        outcome=outcome,
+        execution_timeout=request.get("cell_time_limit"),
+    )
+    if not (folder / "result.json").exists():
+        outcome.state, outcome.error = states.FAILED, "all cells ran, but none called stage.finish(...): there is no result"
+
+
+def _raise_on_signals(limit: float | None) -> None:
+    """Turn the first SIGTERM, SIGINT or end of the time limit into an exception; the runner's SIGKILL follows if need be."""
+
+    def stop(number, frame):
+        for ignored in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(ignored, signal.SIG_IGN)
+        if number == signal.SIGALRM:
+            raise engine.TimeLimit(f"the stage ran longer than its time limit of {limit:g} s")
+        raise engine.Interrupted("stopped by Ctrl-C" if number == signal.SIGINT else "stopped by SIGTERM")
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        signal.signal(number, stop)
+    if limit:
+        signal.setitimer(signal.ITIMER_REAL, limit)
+
+
+def _end_with_the_runner() -> None:
+    """Stop this process when its standard input ends: the runner holds the other end, and so does nobody else."""
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(20)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _title(cell) -> str:
+    """What a cell is about: its first words."""
+    lines = [line.strip("# ").strip() for line in cell.source.splitlines() if line.strip()]
+    return lines[0][:80] if lines else ""
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print("usage: python -m workbench.pipeline.execute STAGE_FOLDER", file=sys.stderr)
+        return 2
+    _end_with_the_runner()
+    return EXIT_CODES[execute(Path(sys.argv[1]))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

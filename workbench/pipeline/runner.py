@@ -1,0 +1,289 @@
+"""Runs experiments: stages in order, finished ones skipped, killed ones resumed, the truth on disk at every moment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from workbench.pipeline import status as states
+from workbench.pipeline.display import PlainView, view
+from workbench.pipeline.experiment import Chain, Experiment, ExperimentError, StagePlan, resolve_parameters
+from workbench.pipeline.files import read_json, write_json
+from workbench.pipeline.fingerprint import damage, differences, fingerprint
+from workbench.pipeline.lock import Lock
+from workbench.pipeline.parameters import literal, read_notebook
+from workbench.pipeline.provenance import code_hash
+from workbench.pipeline.status import read_status, this_process, timestamp
+from workbench.pipeline.supervise import Supervised, end_leftovers
+from workbench.pipeline.text import duration
+
+UP_TO_DATE, SKIPPED, PENDING = "up to date", "skipped", "pending"
+EXIT_CODES = {states.FINISHED: 0, states.FAILED: 1, states.KILLED: 4, states.TIMED_OUT: 5, states.INTERRUPTED: 130}
+"""Of `run`: 0 all finished, 1 a cell failed, 4 a kernel or stage was killed, 5 out of time, 130 stopped (143 by SIGTERM).
+The command line adds 2: refused before anything started, and 3: somebody else runs it."""
+
+
+class _Stop(BaseException):
+    """The runner was asked to stop."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an experiment is run.
+
+    Args:
+        output_dir: where experiments go; this one's folder is made in it.
+        force: names of stages to run again although nothing changed.
+    """
+
+    output_dir: Path = Path("outputs")
+    force: tuple[str, ...] = ()
+
+
+def run(experiment: Experiment, settings: Settings | None = None, show: PlainView | None = None) -> int:
+    """Run an experiment, or go on with it.
+
+    Returns:
+        an exit code, one of `EXIT_CODES`.
+
+    Raises:
+        Locked: another process runs it.
+        ExperimentError: a reference that turned out to have no value that fits.
+    """
+    settings = settings or Settings()
+    known = [stage.name for _, _, stage in experiment.runs()]
+    for name in settings.force:
+        if name not in known:
+            raise ExperimentError(f"--force {name}: no such stage; there are {', '.join(dict.fromkeys(known))}")
+    folder = settings.output_dir / experiment.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with Lock(folder / "run.lock") as lock, show or view() as shown:
+        if lock.previous:
+            shown.say(f"the last run (process {lock.previous['pid']}) ended without a word; going on from what it left")
+        return _Run(experiment, settings, folder, shown).go()
+
+
+class _Run:
+    def __init__(self, experiment: Experiment, settings: Settings, folder: Path, shown: PlainView):
+        self.experiment, self.settings, self.folder, self.show = experiment, settings, folder, shown
+        self.code = code_hash()
+        self.results: dict[str, dict[tuple[str, int], dict]] = {chain.name: {} for chain in experiment.chains}
+        self.entries = [self._entry(chain, generation, stage) for chain, generation, stage in experiment.runs()]
+        self.stopped_by: int | None = None
+        self.current: Supervised | None = None
+        earlier = read_json(folder / "experiment.json", {})
+        self.begun = earlier.get("started") or timestamp()
+        self.earlier = {entry["folder"]: entry for entry in earlier.get("stages", [])}
+
+    def _entry(self, chain: Chain, generation: int, stage: StagePlan) -> dict:
+        folder = stage_folder(chain, generation, stage)
+        return {"chain": chain.name, "generation": generation, "stage": stage.name, "folder": folder, "state": PENDING, "why": "", "seconds": None}
+
+    def go(self) -> int:
+        handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        state = states.FAILED
+        try:
+            self._write(states.RUNNING)
+            state = self._go()
+        except _Stop as stop:
+            self.stopped_by = stop.number
+            state = states.INTERRUPTED
+        except BaseException as error:
+            self._write(states.FAILED, f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        self._write(state)
+        self._say_end(state)
+        return 143 if self.stopped_by == signal.SIGTERM else EXIT_CODES[state]
+
+    def _go(self) -> str:
+        for (chain, generation, stage), entry in zip(self.experiment.runs(), self.entries, strict=True):
+            state = self._stage(chain, generation, stage, entry)
+            if state not in (states.FINISHED, UP_TO_DATE, SKIPPED):
+                return state
+        return states.FINISHED
+
+    def _stage(self, chain: Chain, generation: int, stage: StagePlan, entry: dict) -> str:
+        folder = self.folder / entry["folder"]
+        title = title_of(entry, self.experiment)
+        values, inputs, holds = resolve_parameters(self.experiment, chain, stage, generation, self.results[chain.name], self._place)
+        if not holds:
+            entry.update(state=SKIPPED, why="its `when` does not hold")
+            self.show.stage_ended(title, SKIPPED, 0, entry["why"])
+            return SKIPPED
+        notebook = read_notebook(stage.notebook)
+        asked = fingerprint(notebook, {key: value for key, value in values.items() if key != "output_dir"}, inputs, self.code)
+        why, resuming = self._why(stage, folder, asked)
+        if not why:
+            self._keep(chain, generation, stage, entry, folder)
+            self.show.stage_ended(title, UP_TO_DATE, 0, "")
+            return UP_TO_DATE
+        request = self._prepare(chain, generation, stage, folder, values, inputs, asked, resuming)
+        entry.update(state=states.RUNNING, why=why, started=timestamp(), attempt=request["attempt"])
+        self._write(states.RUNNING)
+        self.show.stage_started(title, why, self._left(entry))
+        begun = time.monotonic()
+        state = self._execute(folder, stage, entry)
+        entry.update(state=state, seconds=round(time.monotonic() - begun, 2), ended=timestamp())
+        words = ""
+        if state == states.FINISHED:
+            self.results[chain.name][stage.name, generation] = read_json(folder / "result.json")
+        else:
+            words = read_status(folder).get("message", "")
+            entry["error"] = words
+        self._write(states.RUNNING)
+        self.show.stage_ended(title, state, entry["seconds"], words)
+        if self.stopped_by is not None:
+            raise _Stop(self.stopped_by)
+        return state
+
+    def _why(self, stage: StagePlan, folder: Path, asked: dict) -> tuple[str, bool]:
+        """Why the stage has to run, empty where it need not; and whether it goes on from a checkpoint."""
+        if stage.name in self.settings.force:
+            return "forced", False
+        result = read_json(folder / "result.json")
+        if result is not None:
+            changed = differences(result.get("fingerprint"), asked)
+            if changed:
+                return "; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else ""), False
+            damaged = damage(result, self.folder)
+            return (f"{damaged}; running again", False) if damaged else ("", False)
+        before = read_json(folder / "request.json")
+        if before is None:
+            return "first run", False
+        status = read_status(folder)
+        ended = status.get("state", "never began")
+        changed = differences(before.get("fingerprint"), asked)
+        if changed:
+            return f"{ended} before, and {changed[0]}: from the start", False
+        checkpoint = folder / "checkpoint"
+        if checkpoint.is_dir() and any(checkpoint.iterdir()):
+            return f"{ended} before: going on from its checkpoint", True
+        return f"{ended} before, with no checkpoint: from the start", False
+
+    def _keep(self, chain: Chain, generation: int, stage: StagePlan, entry: dict, folder: Path) -> None:
+        result = read_json(folder / "result.json")
+        self.results[chain.name][stage.name, generation] = result
+        before = self.earlier.get(entry["folder"], {})
+        entry.update({key: before[key] for key in ("started", "ended", "attempt", "seconds") if key in before})
+        entry.update(state=UP_TO_DATE, seconds=entry["seconds"] or result["provenance"]["wall_seconds"])
+        self._write(states.RUNNING)
+
+    def _prepare(self, chain, generation, stage: StagePlan, folder: Path, values, inputs, asked, resuming: bool) -> dict:
+        """Make the stage's folder ready and write its request."""
+        before = read_json(folder / "request.json", {})
+        if folder.exists():
+            end_leftovers(folder)
+            _clean(folder, keep=("checkpoint", "metrics.jsonl", "tensorboard", "request.json") if resuming else ())
+        folder.mkdir(parents=True, exist_ok=True)
+        injected = {**values, "output_dir": Path(os.path.relpath(folder)).as_posix()}
+        request = {
+            "experiment": self.experiment.name,
+            "chain": chain.name,
+            "stage": stage.name,
+            "generation": generation,
+            "attempt": before.get("attempt", 0) + 1 if resuming else 1,
+            "resuming": resuming,
+            "experiment_folder": Path(os.path.relpath(self.folder, folder)).as_posix(),
+            "notebook": stage.notebook.as_posix(),
+            "parameters": values,
+            "inputs": inputs,
+            "parents": sorted({name.split("@")[0].strip("${}").split(".")[-2] for name in inputs}),
+            "time_limit": stage.time_limit,
+            "fingerprint": asked,
+            "injected": {name: literal(value) for name, value in injected.items()},
+        }
+        write_json(folder / "request.json", request)
+        return request
+
+    def _execute(self, folder: Path, stage: StagePlan, entry: dict) -> str:
+        self.current = Supervised(folder, stage.time_limit)
+        try:
+            return self.current.wait(lambda status: self.show.tick(status, self._left(entry)))
+        except _Stop as stop:
+            self.stopped_by = stop.number
+            return self.current.stop(stop.number)
+        finally:
+            self.current = None
+
+    def _on_signal(self, number, frame) -> None:
+        for again in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(again, signal.SIG_IGN)
+        self.show.say("stopping: the stage writes down where it is (a few seconds)")
+        raise _Stop(number)
+
+    def _place(self, path: str) -> str:
+        """The path a notebook is given for an artifact: relative to where the command runs."""
+        return Path(os.path.relpath(self.folder / path)).as_posix()
+
+    def _left(self, now: dict) -> float | None:
+        """Seconds until the experiment's end, from how long the same stages took before; None while unknown."""
+        took: dict[tuple[str, str], float] = {}
+        for entry in [*self.earlier.values(), *self.entries]:
+            if entry.get("seconds") and entry["state"] in (states.FINISHED, UP_TO_DATE):
+                took[entry["chain"], entry["stage"]] = entry["seconds"]
+        ahead = [entry for entry in self.entries if entry["state"] in (PENDING, states.RUNNING)]
+        if any((entry["chain"], entry["stage"]) not in took for entry in ahead):
+            return None
+        spent = 0.0
+        if now.get("started"):
+            spent = time.time() - _seconds(now["started"])
+        return max(0.0, sum(took[entry["chain"], entry["stage"]] for entry in ahead) - spent)
+
+    def _write(self, state: str, message: str = "") -> None:
+        described = {
+            "name": self.experiment.name,
+            "description": self.experiment.description,
+            "file": self.experiment.file.as_posix(),
+            "overrides": list(self.experiment.overrides),
+            "state": state,
+            "message": message,
+            "process": this_process(),
+            "started": self.begun,
+            "updated": timestamp(),
+            "stages": self.entries,
+        }
+        write_json(self.folder / "experiment.json", described, durable=True)
+
+    def _say_end(self, state: str) -> None:
+        spent = sum(entry["seconds"] or 0 for entry in self.entries if entry["state"] == states.FINISHED)
+        ran = sum(entry["state"] == states.FINISHED for entry in self.entries)
+        kept = sum(entry["state"] == UP_TO_DATE for entry in self.entries)
+        self.show.say(f"{self.experiment.name}: {state}; {ran} stages ran in {duration(spent)}, {kept} were up to date", state)
+        if state != states.FINISHED:
+            self.show.say("what is finished stays; the same command goes on from here")
+
+
+def stage_folder(chain: Chain, generation: int, stage: StagePlan) -> str:
+    """Where a stage writes, relative to its experiment's folder: `gen_002/06_finetune`, with the chain's name in front."""
+    return "/".join(filter(None, (chain.name, f"gen_{generation:03d}", stage.folder)))
+
+
+def title_of(entry: dict, experiment: Experiment) -> str:
+    """`pokemon · generation 2/3 · finetune`."""
+    chain = next(chain for chain in experiment.chains if chain.name == entry["chain"])
+    return " · ".join(filter(None, (chain.name, f"generation {entry['generation']}/{chain.generations}", entry["stage"])))
+
+
+def _clean(folder: Path, keep: tuple[str, ...]) -> None:
+    for item in folder.iterdir():
+        if item.name in keep:
+            continue
+        if item.is_dir() and not item.is_symlink():
+            shutil.rmtree(item)
+        else:
+            item.unlink()
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,120 @@
+"""Runs one notebook's process to its end, whatever that is, and sees that nothing of it is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from workbench.pipeline import engine
+from workbench.pipeline import status as states
+from workbench.pipeline.execute import EXIT_CODES
+from workbench.pipeline.files import read_json, write_json
+from workbench.pipeline.stage import REQUEST_VARIABLE
+from workbench.pipeline.status import timestamp
+
+_GRACE = 15.0  # seconds a stage has to write down how it ended
+
+
+class Supervised:
+    """A notebook's process.
+
+    Args:
+        folder: the stage's, with its `request.json`.
+        time_limit: seconds after which the stage, having had its chance to end by itself, is killed.
+    """
+
+    def __init__(self, folder: Path, time_limit: float | None = None):
+        self.folder = folder
+        self._deadline = time.monotonic() + time_limit + _GRACE if time_limit else float("inf")
+        self._log = (folder / "log.txt").open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "workbench.pipeline.execute", str(folder)],
+            stdin=subprocess.PIPE,  # held open: its end tells the process that this one is gone
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches this process only, which then stops the stage in good order
+        )
+
+    def wait(self, tick, interval: float = 0.25) -> str:
+        """Wait for the end, calling `tick(status)` now and then; returns the state the stage ended in."""
+        while self._process.poll() is None:
+            if time.monotonic() > self._deadline:
+                self._kill()
+                return self._settle("it went on beyond its time limit and did not stop when asked", states.TIMED_OUT)
+            tick(read_json(self.folder / "status.json", {}))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(interval)
+        return self._settle(_how(self._process.returncode))
+
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """Ask the stage to end, kill it if it does not; returns the state it ended in."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+            try:
+                self._process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                self._kill()
+        return self._settle("stopped with the runner", states.INTERRUPTED)
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _settle(self, how: str, state: str = states.KILLED) -> str:
+        """Make sure that files say how it ended and that no process of the stage is left."""
+        self._log.close()
+        if self._process.stdin:
+            self._process.stdin.close()
+        if self._process.returncode != 0:
+            end_leftovers(self.folder)
+        found = read_json(self.folder / "status.json", {})
+        known = found.get("state") in EXIT_CODES and EXIT_CODES[found["state"]] == self._process.returncode
+        return found["state"] if known else write_end(self.folder, state, how)
+
+
+def write_end(folder: Path, state: str, how: str) -> str:
+    """Write into `status.json` and the executed notebook how a stage ended that could not do so itself."""
+    found = read_json(folder / "status.json", {})
+    cell = found["cell"]["index"] if found.get("cell") else None
+    found.update(state=state, message=how, ended=timestamp(), error={"cell": cell, "error": how, "tail": _log_tail(folder)})
+    write_json(folder / "status.json", found)
+    if (folder / "notebook.ipynb").exists():
+        engine.mark_abandoned(folder / "notebook.ipynb", state, how, cell)
+    return state
+
+
+def end_leftovers(folder: Path) -> int:
+    """End every process that an earlier run of this stage has left; returns how many there were.
+
+    They are known by the environment variable that all of a stage's processes inherit.
+    """
+    wanted = str((folder / "request.json").resolve())
+    left = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(REQUEST_VARIABLE) == wanted:
+                left.append(process)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=5)
+    return len(left)
+
+
+def _how(code: int) -> str:
+    if code == -9:
+        return "its process was killed (SIGKILL): out of memory, or somebody's kill -9"
+    if code < 0:
+        return f"its process was killed by signal {-code}"
+    return f"its process ended with exit code {code} and left no word; see log.txt"
+
+
+def _log_tail(folder: Path) -> str:
+    path = folder / "log.txt"
+    return "\n".join(path.read_text(errors="replace").splitlines()[-20:]) if path.exists() else ""
