@@ -1,0 +1,1 @@
+"""Melee without the game: a mock simulator with the fighters' true attributes."""
