@@ -2,25 +2,37 @@
 
 from workbench.arena.bradley_terry import BradleyTerry, bradley_terry
 from workbench.arena.elo import Elo, elo, expected_score, settling_k
+from workbench.arena.entrants import Entrant, entrants
 from workbench.arena.matches import Matches, PairCounts, Score, wilson_interval
+from workbench.arena.parallel import SerialExecutor, Task, local_executor, play_many
 from workbench.arena.play import play
 from workbench.arena.population import Population, PopulationSettings
 from workbench.arena.ratings import Ratings, ratings
+from workbench.arena.tournament import PairFailedWarning, battle_log, round_robin
 
 __all__ = [
     "BradleyTerry",
     "Elo",
+    "Entrant",
     "Matches",
     "PairCounts",
+    "PairFailedWarning",
     "Population",
     "PopulationSettings",
     "Ratings",
     "Score",
+    "SerialExecutor",
+    "Task",
+    "battle_log",
     "bradley_terry",
     "elo",
+    "entrants",
     "expected_score",
+    "local_executor",
     "play",
+    "play_many",
     "ratings",
+    "round_robin",
     "settling_k",
     "wilson_interval",
 ]

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from workbench.arena.entrants import Source, loaded
 from workbench.arena.matches import Matches
 from workbench.envs.core import SEATS, Env, TimeStep, game_seed
 from workbench.envs.players import Player
@@ -34,8 +35,8 @@ class Recorder(Protocol):
 
 def play(
     env: Env | Sequence[Env],
-    first: Player | str | Path,
-    second: Player | str | Path,
+    first: Source,
+    second: Source,
     *,
     games: int,
     seed: int = 0,
@@ -71,8 +72,8 @@ def play(
     envs = [env] if isinstance(env, Env) else list(env)
     _check(envs, games, recorder)
     alone = first is second or (isinstance(first, str | Path) and first == second)
-    first = resolve(first, envs[0])
-    second = first if alone else resolve(second, envs[0])
+    first = loaded(first, envs[0].spec)
+    second = first if alone else loaded(second, envs[0].spec)
     if first is not second and first.id == second.id:
         raise ValueError(
             f"two different players are called {first.id!r}; their games could not be told apart: rename one, or give "
@@ -98,15 +99,6 @@ def play(
                 table.begin(recorder)
     rows = sorted((row for table in tables for row in table.rows), key=lambda row: row[0])
     return Matches(pd.DataFrame([row[1] for row in rows]))
-
-
-def resolve(player: Player | str | Path, env: Env) -> Player:
-    """`player` itself, or what the registry knows by that name or path, checked against the env's spec."""
-    if isinstance(player, str | Path):
-        from workbench.policies.registry import load_policy  # imports torch, which scripted players do not need
-
-        return load_policy(player, spec=env.spec)
-    return player
 
 
 def _check(envs: list[Env], games: int, recorder: Recorder | None) -> None:

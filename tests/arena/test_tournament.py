@@ -1,0 +1,231 @@
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.arena import (
+    Matches,
+    PairFailedWarning,
+    SerialExecutor,
+    local_executor,
+    play_many,
+    ratings,
+    round_robin,
+)
+from workbench.envs import RandomPlayer, make
+from workbench.policies import Policy, PolicySettings
+
+TIMES = ["started", "seconds"]
+RPS = ["rps/rock", "rps/paper", "rps/scissors", "random"]
+
+
+def serial(players=RPS, **options):
+    options = {"games_per_pair": 10, "batch_size": 4, "executor": SerialExecutor()} | options
+    return round_robin("rps", players, **options)
+
+
+class Faulty(RandomPlayer):
+    """Cannot play."""
+
+    def act(self, *arguments, **options):
+        raise ArithmeticError("no move comes to mind")
+
+
+class Killer(RandomPlayer):
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+def test_everybody_meets_everybody_and_known_results_come_out():
+    matches = serial()
+    assert len(matches) == 6 * 10
+    assert matches.score("rps/paper", "rps/rock").wins == 10
+    assert matches.score("rps/scissors", "rps/paper").wins == 10
+    assert matches.score("rps/rock", "rps/scissors").wins == 10
+    games = matches.counts.games
+    assert (games + 10 * np.eye(4) == 10).all()
+
+
+def test_self_play_pairs_on_request():
+    matches = serial(self_play=True)
+    alone = matches.table[matches.table["policy_0"] == matches.table["policy_1"]]
+    assert len(alone) == 4 * 10
+    assert matches.score("random").games == 30
+
+
+def test_a_pairs_games_do_not_depend_on_who_else_takes_part():
+    few = serial(["random", "rps/rock"]).table.drop(columns=TIMES)
+    table = serial(["random", "rps/rock", "rps/paper"]).table.drop(columns=TIMES)
+    both = table["policy_0"].isin(["random", "rps/rock"]) & table["policy_1"].isin(["random", "rps/rock"])
+    assert few.equals(table[both].reset_index(drop=True))
+
+
+def test_files_users_know(tmp_path):
+    matches = serial(folder=tmp_path)
+    stored = json.loads((tmp_path / "tournament_results.json").read_text())
+    assert stored["models"] == RPS
+    assert (stored["battle_format"], stored["battles_per_matchup"]) == ("rps", 10)
+    assert {"team_set", "timestamp"} <= stored.keys()
+    assert [(m["status"], m["num_battles"]) for m in stored["matchups"]] == [("success", 10)] * 6
+    assert stored["matchups"][0]["model1"] == "rps/rock"
+    logs = sorted((tmp_path / "team_results").glob("battle_log_*.csv"))
+    assert len(logs) == 6
+    log = pd.read_csv(logs[0])
+    assert list(log.columns) == [
+        "Player Username",
+        "Team File",
+        "Opponent Username",
+        "Result",
+        "Turn Count",
+        "Battle ID",
+    ]
+    assert len(log) == 20
+    assert log["Battle ID"].nunique() == 10
+    assert (log.groupby("Battle ID")["Result"].agg(set) == {"WIN", "LOSS"}).all()
+    assert Matches.load(tmp_path).table.equals(matches.table)
+    # both sides are logged; ratings count each battle once
+    assert len(ratings(matches, bootstraps=0).elo.progression) == 60
+
+
+def test_finished_pairs_are_kept(tmp_path):
+    serial(RPS[:2], folder=tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("pairs/*/matches.parquet")}
+    assert len(before) == 1
+    told = []
+    matches = serial(RPS[:3], folder=tmp_path, progress=lambda *n: told.append(n))
+    assert told == [(10, 30), (20, 30), (30, 30)]
+    assert len(matches) == 30
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.glob("pairs/*/matches.parquet")}
+    assert len(after) == 3
+    assert before.items() <= after.items()
+    assert serial(RPS[:3]).table.drop(columns=TIMES).equals(matches.table.drop(columns=TIMES))
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"games_per_pair": 12}, {"env_options": {"rounds": 3}}])
+def test_other_games_are_played_anew(tmp_path, change):
+    serial(RPS[:2], folder=tmp_path)
+    other = serial(RPS[:2], folder=tmp_path, **change)
+    assert other.table.drop(columns=TIMES).equals(serial(RPS[:2], **change).table.drop(columns=TIMES))
+    assert len(list(tmp_path.glob("pairs/*"))) == 2
+
+
+def test_a_player_that_was_trained_further_plays_anew(tmp_path):
+    policy = Policy.create(make("rps", 1).spec, PolicySettings(hidden=(4,)), device="cpu")
+    policy.id = "learner"
+    players = {"learner": str(tmp_path / "policy"), "rock": "rps/rock"}
+    policy.save(tmp_path / "policy")
+    serial(players, folder=tmp_path / "t")
+    serial(players, folder=tmp_path / "t")
+    assert len(list((tmp_path / "t").glob("pairs/*"))) == 1
+    policy.value_layer.bias.data.add_(1.0)
+    policy.save(tmp_path / "policy")
+    serial(players, folder=tmp_path / "t")
+    assert len(list((tmp_path / "t").glob("pairs/*"))) == 2
+
+
+def test_a_damaged_pair_is_played_again(tmp_path):
+    whole = serial(RPS[:2], folder=tmp_path)
+    (kept,) = tmp_path.glob("pairs/*/matches.parquet")
+    kept.write_bytes(b"torn")
+    with pytest.warns(UserWarning, match="played again"):
+        again = serial(RPS[:2], folder=tmp_path)
+    assert again.table.drop(columns=TIMES).equals(whole.table.drop(columns=TIMES))
+
+
+def test_a_pair_that_fails_is_named_and_the_others_go_on(tmp_path):
+    players = {"rock": "rps/rock", "faulty": Faulty("x"), "paper": "rps/paper"}
+    with pytest.warns(PairFailedWarning, match="faulty.*no move comes to mind") as warned:
+        matches = serial(players, folder=tmp_path)
+    assert len(warned) == 2
+    assert matches.policies == ["rock", "paper"] or matches.policies == ["paper", "rock"]
+    stored = json.loads((tmp_path / "tournament_results.json").read_text())["matchups"]
+    assert [m["status"] for m in stored] == ["error", "success", "error"]
+    assert stored[0]["error"] == "ArithmeticError: no move comes to mind"
+    # the next run plays only what is missing
+    mended = serial(players | {"faulty": "random"}, folder=tmp_path)
+    assert len(mended) == 30
+
+
+def test_if_nobody_can_play_it_is_an_error():
+    with pytest.raises(RuntimeError, match="no move comes to mind"):
+        serial({"a": Faulty("x"), "b": "rps/rock"})
+
+
+def test_ids_are_never_merged(tmp_path):
+    spec = make("rps", 1).spec
+    long = "a-name-that-is-much-longer-than-ten-characters-"
+    folders = []
+    for i in range(3):
+        policy = Policy.create(spec, PolicySettings(hidden=(4,)), seed=i, device="cpu")
+        policy.save(tmp_path / f"{long}{i}")
+        folders.append(tmp_path / f"{long}{i}")
+    # all three were saved under the id "policy"; their paths tell them apart
+    matches = serial(folders, folder=tmp_path / "t")
+    assert matches.policies == [f"{long}{i}" for i in range(3)]
+    assert len(list((tmp_path / "t" / "pairs").iterdir())) == 3
+    assert len(list((tmp_path / "t" / "team_results").iterdir())) == 3
+    with pytest.raises(ValueError, match="could not be told apart: random"):
+        serial([RandomPlayer("random"), RandomPlayer("random")])
+    with pytest.raises(ValueError, match="at least 2 players"):
+        serial(["random"])
+
+
+def test_a_policy_of_another_game_is_refused_by_name():
+    policy = Policy.create(make("kuhn", 1).spec, PolicySettings(hidden=(4,)), device="cpu")
+    with pytest.raises(RuntimeError, match="this policy was made for kuhn"):
+        serial({"learner": policy, "rock": "rps/rock"})
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_games_as_one(tmp_path):
+    expected = serial(RPS).table.drop(columns=TIMES)
+    assert serial(RPS, executor=local_executor(2)).table.drop(columns=TIMES).equals(expected)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        assert serial(RPS, executor=executor).table.drop(columns=TIMES).equals(expected)
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_takes_only_its_pair_along(tmp_path):
+    players = {"rock": "rps/rock", "killer": Killer("x"), "paper": "rps/paper"}
+    with pytest.warns(PairFailedWarning, match="killer") as warned:
+        matches = serial(players, executor=None)
+    assert len([w for w in warned if w.category is PairFailedWarning]) == 2
+    assert len(matches) == 10
+
+
+def test_play_many_is_in_the_order_given():
+    pairings = [("random", "rps/rock"), ("rps/paper", "rps/rock"), ("random", "rps/rock")]
+    told = []
+    results = play_many(
+        pairings, "rps", games=6, batch_size=4, executor=SerialExecutor(), progress=lambda *n: told.append(n)
+    )
+    assert [sorted(set(m.policies)) for m in results] == [sorted(pairing) for pairing in pairings]
+    assert told == [(6, 18), (12, 18), (18, 18)]
+    # the same pairing twice plays other games
+    assert not set(results[0].table["seed"]) & set(results[2].table["seed"])
+    assert len(Matches.concat(results)) == 18
+
+
+def test_play_many_names_the_pairing_that_failed():
+    with pytest.raises(ArithmeticError) as raised:
+        play_many([(Faulty("faulty"), "rps/rock")], "rps", games=2, executor=SerialExecutor())
+    assert "faulty played rps/rock" in raised.value.__notes__[0]
+
+
+def test_play_many_records(tmp_path):
+    from workbench.data.recorder import Recorder
+
+    made = []
+
+    def record(env, ids, number):
+        made.append(Recorder(env, tmp_path / str(number), ids))
+        return made[-1]
+
+    play_many([("random", "rps/rock")] * 2, "rps", games=5, executor=SerialExecutor(), record=record)
+    assert [recorder.games for recorder in made] == [5, 5]

@@ -1,0 +1,186 @@
+"""Many pairings at once: each is one task for a `concurrent.futures.Executor`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+from workbench import envs
+from workbench.arena.entrants import Entrant, Source, entrants
+from workbench.arena.matches import Matches
+from workbench.arena.play import Recorder, play
+from workbench.envs.core import Env
+
+RecorderFactory = Callable[[Env, tuple[str, str], int], AbstractContextManager[Recorder]]
+
+
+class SerialExecutor(Executor):
+    """Runs what is submitted at once, in this process: for a few short tasks, for debugging, and for tests."""
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        future: Future = Future()
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def local_executor(workers: int | None = None) -> Executor:
+    """Processes on this machine, one a core by default, kept for the next call and let go when idle (loky)."""
+    from joblib.externals.loky import get_reusable_executor
+
+    return get_reusable_executor(max_workers=workers or os.cpu_count() or 1, timeout=60)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One pairing's games: all that a worker needs to play them.
+
+    Args:
+        env_name, env_options, batch_size: for `workbench.envs.make`; no more slots are used than there are games.
+        first, second: who plays; the same entrant twice plays itself.
+        games, seed, temperature: as in `play`.
+        number: of the task among those given together.
+        record: called with the env, both ids and `number`, gives a context manager whose value is the recorder.
+    """
+
+    env_name: str
+    first: Entrant
+    second: Entrant
+    games: int
+    seed: int
+    env_options: dict = field(default_factory=dict)
+    batch_size: int = 64
+    temperature: float | tuple[float, float] = 1.0
+    number: int = 0
+    record: RecorderFactory | None = None
+
+    def run(self) -> Matches:
+        """Make the env, load the players, play. Torch uses one thread meanwhile: workers share the cores."""
+        batch = max(2, min(self.batch_size, self.games))
+        with one_torch_thread(), envs.make(self.env_name, batch_size=batch, **self.env_options) as env:
+            first = self.first.load(env.spec)
+            second = first if self.second == self.first else self.second.load(env.spec)
+            ids = (first.id, second.id)
+            watched = nullcontext() if self.record is None else self.record(env, ids, self.number)
+            with watched as recorder:
+                return play(
+                    env,
+                    first,
+                    second,
+                    games=self.games,
+                    seed=self.seed,
+                    temperature=self.temperature,
+                    recorder=recorder,
+                )
+
+
+def play_many(
+    pairings: Sequence[tuple[Source | Entrant, Source | Entrant]],
+    env_name: str,
+    env_options: dict | None = None,
+    *,
+    games: int,
+    seed: int = 0,
+    temperature: float | tuple[float, float] = 1.0,
+    batch_size: int = 64,
+    executor: Executor | None = None,
+    record: RecorderFactory | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Matches]:
+    """Play every pairing, each in a task of its own; the results do not depend on who computes what when.
+
+    The seed of a pairing follows from `seed`, both ids, and how often the pairing stood before in the list: a pairing
+    more changes no other, and the same pairing twice plays other games.
+
+    Args:
+        pairings: who plays whom.
+        env_name, env_options, batch_size: for `workbench.envs.make`, in each task.
+        games: a pairing.
+        executor: any `concurrent.futures.Executor`; by default local processes, one a core.
+        record: see `Task`; must be picklable.
+        progress: called with (games finished, games in all) after each pairing.
+
+    Returns:
+        Matches by pairing, in the order given.
+
+    Raises:
+        whatever a pairing raised, with a note that names it; those not begun are cancelled.
+    """
+    tasks = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, pairing in enumerate(pairings):
+        first, second = (one if isinstance(one, Entrant) else entrants([one])[0] for one in pairing)
+        repeat = seen[first.id, second.id] = seen.get((first.id, second.id), -1) + 1
+        own_seed = pair_seed(seed, first.id, second.id, repeat)
+        options = (env_options or {}, batch_size, temperature, number, record)
+        tasks.append(Task(env_name, first, second, games, own_seed, *options))
+    results: dict[int, Matches] = {}
+    for task, result in run_tasks(tasks, executor):
+        if isinstance(result, Exception):
+            result.add_note(f"while {task.first.id} played {task.second.id} at {env_name}")
+            raise result
+        results[task.number] = result
+        if progress is not None:
+            progress(games * len(results), games * len(tasks))
+    return [results[number] for number in range(len(tasks))]
+
+
+def run_tasks(tasks: Sequence[Task], executor: Executor | None = None) -> Iterator[tuple[Task, Matches | Exception]]:
+    """Each task with its result, or the exception it raised, as they finish.
+
+    A worker that dies takes the executor with it. The default executor is then replaced, and the tasks that had not
+    finished run again, one at a time, so that only whoever kills a worker by himself is reported.
+    """
+    broken = []
+    for task, result in _run(tasks, executor or local_executor()):
+        if executor is None and isinstance(result, BrokenExecutor):
+            broken.append(task)
+        else:
+            yield task, result
+    for task in broken:
+        yield from _run([task], local_executor(1))
+
+
+def _run(tasks: Sequence[Task], executor: Executor) -> Iterator[tuple[Task, Matches | Exception]]:
+    futures: dict[Future, Task] = {}
+    try:
+        try:
+            for task in tasks:
+                futures[executor.submit(task.run)] = task
+        except BrokenExecutor as error:
+            for task in tasks[len(futures) :]:
+                yield task, error
+        for future in as_completed(futures):
+            error = future.exception()
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            yield futures[future], error or future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def pair_seed(seed: int, first: str, second: str, repeat: int = 0) -> int:
+    """A pairing's own seed, in [0, 2^63)."""
+    digest = hashlib.blake2b(repr((int(seed), first, second, repeat)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+@contextmanager
+def one_torch_thread():
+    """Torch computes with one thread inside: two collapse under contention."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,205 @@
+"""Round robins: everybody against everybody, pair by pair, each finished pair kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workbench.arena.entrants import Source, entrants, loaded
+from workbench.arena.files import write_csv, write_json
+from workbench.arena.matches import Matches
+from workbench.arena.members import content_hash
+from workbench.arena.parallel import Task, pair_seed, run_tasks
+
+
+class PairFailedWarning(UserWarning):
+    """A pair's games could not be played; the other pairs' could."""
+
+
+def round_robin(
+    env_name: str,
+    players: Sequence[Source] | Mapping[str, Source],
+    *,
+    games_per_pair: int = 200,
+    env_options: dict | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    temperature: float = 1.0,
+    self_play: bool = False,
+    executor: Executor | None = None,
+    folder: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Matches:
+    """Everybody plays everybody `games_per_pair` games, half in either seat.
+
+    Every pair is a task of its own. With a folder each finished pair is kept there, and a later call plays only what
+    is missing, or what has changed: the env's options, the games, the seed, or a player's weights. A pair that fails
+    is named by a `PairFailedWarning` and in `tournament_results.json`; the others go on.
+
+    Args:
+        env_name, env_options, batch_size: for `workbench.envs.make`, in each task.
+        players: ids and players, names or paths; or only the latter (see `workbench.arena.parallel.entrants`).
+        seed: decides all games; a pair's games do not depend on who else takes part.
+        self_play: everybody also plays itself.
+        executor: any `concurrent.futures.Executor`; by default local processes, one a core.
+        folder: gets `matches.parquet` and `.csv`, `tournament_results.json`, `team_results/battle_log_*.csv` and
+            `pairs/`.
+        progress: called with (games finished, games in all) after each pair, kept ones included.
+
+    Returns:
+        Matches, pair by pair in the order of `players`, of the pairs that could be played.
+
+    Raises:
+        ValueError: fewer than two players, or two of one id.
+        RuntimeError: no pair could be played.
+    """
+    field = entrants(players)
+    if len(field) < 2:
+        raise ValueError(f"a tournament needs at least 2 players; got {[entrant.id for entrant in field]}")
+    pairs = list(itertools.combinations(field, 2)) + ([(entrant, entrant) for entrant in field] if self_play else [])
+    options = (env_options or {}, batch_size, temperature)
+    tasks = [
+        Task(env_name, first, second, games_per_pair, pair_seed(seed, first.id, second.id), *options, number=number)
+        for number, (first, second) in enumerate(pairs)
+    ]
+    book = _Book(tasks, Path(folder) if folder is not None else None)
+    book.tell(progress)
+    for task, result in run_tasks(book.missing(), executor):
+        book.enter(task, result)
+        book.tell(progress)
+    if not book.played:
+        raise RuntimeError(f"no pair of the tournament could be played: {next(iter(book.failed.values()))}")
+    for number, error in book.failed.items():
+        first, second = tasks[number].first.id, tasks[number].second.id
+        warnings.warn(f"{first} against {second} failed: {error}", PairFailedWarning, stacklevel=2)
+    return book.close()
+
+
+class _Book:
+    """What of a tournament is played and what failed, in memory and in its folder."""
+
+    def __init__(self, tasks: list[Task], folder: Path | None):
+        self.tasks, self.folder = tasks, folder
+        self.played: dict[int, Matches] = {}
+        self.failed: dict[int, str] = {}
+        if folder is not None:
+            contents = {e.id: _content(e.source) for task in tasks for e in (task.first, task.second)}
+            self.places = [folder / "pairs" / pair_folder(task, contents) for task in tasks]
+            for task, place in zip(tasks, self.places, strict=True):
+                self._recall(task, place)
+            self._write_results()
+
+    def _recall(self, task: Task, place: Path) -> None:
+        try:
+            kept = Matches.load(place)
+        except FileNotFoundError:
+            return
+        except ValueError as error:
+            warnings.warn(f"{error}; the pair is played again", UserWarning, stacklevel=4)
+            return
+        if len(kept) == task.games:
+            self.played[task.number] = kept
+
+    def missing(self) -> list[Task]:
+        return [task for task in self.tasks if task.number not in self.played]
+
+    def enter(self, task: Task, result: Matches | Exception) -> None:
+        if isinstance(result, Exception):
+            self.failed[task.number] = f"{type(result).__name__}: {result}"
+        else:
+            self.played[task.number] = result
+            if self.folder is not None:
+                result.save(self.places[task.number])
+        if self.folder is not None:
+            self._write_results()
+
+    def tell(self, progress: Callable[[int, int], None] | None) -> None:
+        if progress is not None:
+            games = [task.games for task in self.tasks]
+            progress(sum(games[number] for number in (*self.played, *self.failed)), sum(games))
+
+    def close(self) -> Matches:
+        matches = Matches.concat(self.played[number] for number in sorted(self.played))
+        if self.folder is not None:
+            matches.save(self.folder)
+            for number, pair in self.played.items():
+                name = re.sub(r"^(.*)-[0-9a-f]+$", r"\1", self.places[number].name)
+                write_csv(self.folder / "team_results" / f"battle_log_{number:03d}_{name}.csv", battle_log(pair))
+        return matches
+
+    def _write_results(self) -> None:
+        """`tournament_results.json` as Metamon's script writes it, and more."""
+        some = self.tasks[0]
+        everybody = dict.fromkeys(e.id for task in self.tasks for e in (task.first, task.second))
+        write_json(
+            self.folder / "tournament_results.json",
+            {
+                "models": list(everybody),
+                "battle_format": some.env_name,
+                "team_set": some.env_options.get("team_set", ""),
+                "battles_per_matchup": some.games,
+                "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+                "env_options": json.loads(json.dumps(some.env_options, default=str)),
+                "temperature": some.temperature,
+                "matchups": [self._matchup(task) for task in self.tasks],
+            },
+        )
+
+    def _matchup(self, task: Task) -> dict:
+        first, second = task.first.id, task.second.id
+        entry = {"model1": first, "model2": second, "usernames": [first, second], "seed": task.seed}
+        if task.number in self.failed:
+            return {"status": "error", **entry, "num_battles": 0, "error": self.failed[task.number]}
+        if task.number not in self.played:
+            return {"status": "pending", **entry, "num_battles": 0}
+        pair = self.played[task.number]
+        if first == second:
+            return {"status": "success", **entry, "num_battles": len(pair)}
+        score = pair.score(first, second)
+        result = {"wins": score.wins, "draws": score.draws, "losses": score.losses}
+        return {"status": "success", **entry, "num_battles": len(pair), **result}
+
+
+def battle_log(matches: Matches) -> pd.DataFrame:
+    """Each battle from both sides, two rows of one Battle ID, in the columns of Metamon's logs.
+
+    Columns: Player Username, Team File (empty: matches do not know teams), Opponent Username, Result (WIN, LOSS,
+    DRAW), Turn Count, Battle ID. Ratings are computed from `Matches`, where a battle is one row.
+    """
+    sides = matches.sides()
+    return pd.DataFrame(
+        {
+            "Player Username": sides["policy"],
+            "Team File": "",
+            "Opponent Username": sides["opponent"],
+            "Result": np.array(["LOSS", "DRAW", "WIN"], object)[(2 * sides["score"]).astype(int)],
+            "Turn Count": sides["length"],
+            "Battle ID": sides["match_id"],
+        }
+    )
+
+
+def pair_folder(task: Task, contents: Mapping[str, str]) -> str:
+    """The folder name of a pair's kept games: readable, and different whenever other games would be played."""
+    what = (task.env_name, task.batch_size, task.games, task.seed, task.temperature)
+    options = json.dumps(task.env_options, sort_keys=True, default=repr)
+    players = [(entrant.id, contents[entrant.id]) for entrant in (task.first, task.second)]
+    digest = hashlib.blake2b(repr((what, options, players)).encode(), digest_size=6).hexdigest()
+    names = [re.sub(r"[^A-Za-z0-9.+-]+", "-", entrant.id).strip("-")[-40:] for entrant in (task.first, task.second)]
+    return f"{names[0]}_vs_{names[1]}-{digest}"
+
+
+def _content(source: Source) -> str:
+    """What decides how a player plays: a hash of a network's weights, or a scripted player's name."""
+    player = loaded(source)
+    return content_hash(player.arrays()) if hasattr(player, "arrays") else player.id
