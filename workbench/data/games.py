@@ -7,9 +7,11 @@ Metamon's own files (column `file`) and hold the views they were written from: s
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -39,18 +41,28 @@ _METADATA = b"workbench"
 VIEW = "view"
 
 
+class OtherLayout(DamagedFile):
+    """A chunk of views in the layout of another version: the battles' own files can still be read."""
+
+
 def write_chunk(path: Path, trajectories: Sequence[Trajectory], files: Sequence[str] | None = None) -> Path:
     """Replace `path` by a chunk of these trajectories, all of one env and of the same fields.
 
     Args:
         files: for each, the name of the file beside the chunk that holds the same game; empty where there is none.
+
+    Raises:
+        ValueError: trajectories of several envs, or with different fields.
     """
     first = trajectories[0]
     arrays = _stored(first)
     described = {
         "format": FORMAT,
-        "fields": {name: {"dtype": values.dtype.str, "shape": list(values.shape[1:])} for name, values in arrays.items()},
+        "fields": {
+            name: {"dtype": values.dtype.str, "shape": list(values.shape[1:])} for name, values in arrays.items()
+        },
         "heads": [allowed.shape[1] for allowed in first.legal],
+        "layout": _view_layout() if first.view is not None else "",
     }
     for one in trajectories:
         found = {name: {"dtype": a.dtype.str, "shape": list(a.shape[1:])} for name, a in _stored(one).items()}
@@ -59,7 +71,9 @@ def write_chunk(path: Path, trajectories: Sequence[Trajectory], files: Sequence[
                 f"{path.name}: one chunk holds games of one env with the same fields; game {one.game.match_id} of "
                 f"{one.game.env} has {found}, game {first.game.match_id} of {first.game.env} {described['fields']}"
             )
-    columns = {name: pa.array([getattr(t.game, name) for t in trajectories], kind) for name, kind in _GAME_TYPES.items()}
+    columns = {
+        name: pa.array([getattr(t.game, name) for t in trajectories], kind) for name, kind in _GAME_TYPES.items()
+    }
     columns["file"] = pa.array(files if files is not None else [""] * len(trajectories), pa.string())
     columns["decisions"] = pa.array([len(one) for one in trajectories], pa.int32())
     columns["illegal"] = pa.array([one.illegal for one in trajectories], pa.int32())
@@ -94,8 +108,12 @@ def read_chunk(path: Path, rows: Sequence[int] | None = None) -> list[Trajectory
 
     Raises:
         DamagedFile: not a readable chunk; the message names it.
+        OtherLayout: its views were written by another version.
     """
     table, described = _read(path, None)
+    layout = described.get("layout")
+    if layout not in ("", _view_layout()):
+        raise OtherLayout(f"{path}: views in another layout ({layout}, here {_view_layout()})")
     wanted = range(table.num_rows) if rows is None else rows
     names = [field.name for field in fields(Game)]
     heads = described["heads"]
@@ -116,7 +134,8 @@ def read_chunk(path: Path, rows: Sequence[int] | None = None) -> list[Trajectory
                     game=game,
                     observation=arrays,
                     legal=tuple(
-                        _unpacked(table[f"legal_{head}"][row].as_buffer(), count, size) for head, size in enumerate(heads)
+                        _unpacked(table[f"legal_{head}"][row].as_buffer(), count, size)
+                        for head, size in enumerate(heads)
                     ),
                     action=_list(table["action"], row, np.int16).reshape(count, len(heads)),
                     reward=_list(table["reward"], row, np.float32),
@@ -132,6 +151,15 @@ def read_chunk(path: Path, rows: Sequence[int] | None = None) -> list[Trajectory
 def game_json(game: Game) -> dict:
     """A `Game` as plain JSON values."""
     return asdict(game)
+
+
+@cache
+def _view_layout() -> str:
+    """12 hex digits over what stands where in a view, so that rows of another version are not taken for ours."""
+    from workbench.envs.pokemon import view
+
+    described = json.dumps([view.layout(), view.EFFECTS, view.BOOSTS, view.STATS], sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()[:12]
 
 
 def _stored(one: Trajectory) -> dict[str, np.ndarray]:

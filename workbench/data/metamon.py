@@ -7,9 +7,10 @@ name follow Metamon's `UniversalState` (github.com/UT-Austin-RPL/metamon, `metam
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+import struct
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -98,8 +99,6 @@ def player_name(policy: str) -> str:
 
 
 def _digest(text: str) -> str:
-    import hashlib
-
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -153,77 +152,100 @@ def states_text(views: np.ndarray) -> list[str]:
 
 
 _BOOL = ("false", "true")
-_RESTING = np.zeros(1, layout.ACTIVE)
-_RESTING_BYTES = _RESTING.tobytes()
+_OWN, _FOE, _ACTIVE = (layout.layout(kind) for kind in (layout.OWN, layout.FOE, layout.ACTIVE))
+_unpack_own, _unpack_foe, _unpack_active = (struct.Struct(f"<{kind['size']}h").unpack for kind in (_OWN, _FOE, _ACTIVE))
+_RESTING = bytes(layout.ACTIVE.itemsize)  # no boosts, no effects
 
 
 @lru_cache(16384)
-def _own_text(record: bytes, active: bytes = _RESTING_BYTES) -> str:
-    own, now = np.frombuffer(record, layout.OWN)[0], np.frombuffer(active, layout.ACTIVE)[0]
-    moves = [
-        _move_text(int(move), int(pp), int(most))
-        for move, pp, most in zip(own["moves"], own["pp"], own["max_pp"], strict=True)
-        if move
-    ]
-    return _pokemon_text(own, int(own["hp"]) / max(int(own["max_hp"]), 1), moves, now)
+def _own_text(record: bytes, active: bytes = _RESTING) -> str:
+    own = _unpack_own(record)
+    return _pokemon_text(own, _OWN, own[_OWN["hp"]] / max(own[_OWN["max_hp"]], 1), _own_moves(own), active)
 
 
 @lru_cache(16384)
 def _foe_text(record: bytes, active: bytes) -> str:
-    foe, now = np.frombuffer(record, layout.FOE)[0], np.frombuffer(active, layout.ACTIVE)[0]
-    moves = [
-        _move_text(int(move), max(int(dex.MOVE_MAX_PP[move]) - int(used), 0), int(dex.MOVE_MAX_PP[move]))
-        for move, used in zip(foe["moves"], foe["uses"], strict=True)
-        if move
-    ]
-    return _pokemon_text(foe, int(foe["hp"]) / 100, moves, now)
+    foe = _unpack_foe(record)
+    return _pokemon_text(foe, _FOE, foe[_FOE["hp"]] / 100, _foe_moves(foe), active)
 
 
-def _pokemon_text(record, hp: float, moves: Iterable[str], now) -> str:
-    name = dex.SPECIES[record["species"]]
-    looks = int(now["species"]) or int(record["species"])
-    effect = next((word for index, word in _EFFECT_ORDER if now["effects"][index]), "noeffect")
-    boosts = ", ".join(f'"{boost}_boost": {int(now["boosts"][index])}' for index, boost in _BOOST_ORDER)
-    health, attack, defence, special, speed = (int(stat) for stat in dex.BASE_STATS[looks])
+def _own_moves(own) -> dict[int, str]:
+    """Texts by move token."""
+    at, pp, most = _OWN["moves"], _OWN["pp"], _OWN["max_pp"]
+    slots = range(layout.MOVES_EACH)
+    return {own[at + i]: _move_text(own[at + i], own[pp + i], own[most + i]) for i in slots if own[at + i]}
+
+
+def _foe_moves(foe) -> dict[int, str]:
+    at, uses = _FOE["moves"], _FOE["uses"]
+    slots = range(layout.MOVES_EACH)
+    return {
+        foe[at + i]: _move_text(foe[at + i], max(_MOST_PP[foe[at + i]] - foe[uses + i], 0))
+        for i in slots
+        if foe[at + i]
+    }
+
+
+def _previous_own(record: bytes, active: bytes) -> str:
+    move = _unpack_active(active)[_ACTIVE["prev_move"]]
+    return (_own_moves(_unpack_own(record)) if move else {}).get(move) or _move_text(move, _MOST_PP[move])
+
+
+def _previous_foe(record: bytes, active: bytes) -> str:
+    move = _unpack_active(active)[_ACTIVE["prev_move"]]
+    return (_foe_moves(_unpack_foe(record)) if move else {}).get(move) or _move_text(move, _MOST_PP[move])
+
+
+def _pokemon_text(record, at: dict[str, int], hp: float, moves: dict[int, str], active: bytes) -> str:
+    now = _unpack_active(active)
+    effects, boosts = _ACTIVE["effects"], _ACTIVE["boosts"]
+    species, types = record[at["species"]], at["types"]
+    name, status = dex.SPECIES[species], dex.STATUSES[record[at["status"]]] or "nostatus"
     return (
-        f'{{"name": "{name}", "hp_pct": {hp!r}, "types": "{_types_text(record["types"])}", "item": "noitem", '
-        f'"ability": "noability", "lvl": {int(record["level"])}, '
-        f'"status": "{dex.STATUSES[record["status"]] or "nostatus"}", "effect": "{effect}", '
-        f'"moves": [{", ".join(moves)}], {boosts}, "base_atk": {attack}, "base_spa": {special}, '
-        f'"base_def": {defence}, "base_spd": {special}, "base_spe": {speed}, "base_hp": {health}, '
+        f'{{"name": "{name}", "hp_pct": {hp!r}, "types": "{_types_text(record[types : types + 2])}", "item": "noitem", '
+        f'"ability": "noability", "lvl": {record[at["level"]]}, "status": "{status}", '
+        f'"effect": "{_effect_text(now[effects : effects + len(layout.EFFECTS)])}", "moves": [{", ".join(moves.values())}], '
+        f"{_boosts_text(now[boosts : boosts + len(layout.BOOSTS)])}, {_base_text(now[_ACTIVE['species']] or species)}, "
         f'"tera_type": "notype", "base_species": "{name}"}}'
     )
 
 
-def _types_text(types: Sequence[int]) -> str:
+@lru_cache(1024)
+def _types_text(types: tuple[int, ...]) -> str:
     return " ".join(sorted(dex.TYPES[token] or "notype" for token in types))
 
 
-@lru_cache(16384)
-def _previous_own(record: bytes, active: bytes) -> str:
-    own, move = np.frombuffer(record, layout.OWN)[0], int(np.frombuffer(active, layout.ACTIVE)[0]["prev_move"])
-    known = np.flatnonzero(own["moves"] == move)
-    if not move or not len(known):
-        return _move_text(move, int(dex.MOVE_MAX_PP[move]), int(dex.MOVE_MAX_PP[move]))
-    return _move_text(move, int(own["pp"][known[0]]), int(own["max_pp"][known[0]]))
+@lru_cache(1024)
+def _effect_text(effects: tuple[int, ...]) -> str:
+    return next((word for index, word in _EFFECT_ORDER if effects[index]), "noeffect")
 
 
-@lru_cache(16384)
-def _previous_foe(record: bytes, active: bytes) -> str:
-    foe, move = np.frombuffer(record, layout.FOE)[0], int(np.frombuffer(active, layout.ACTIVE)[0]["prev_move"])
-    known = np.flatnonzero(foe["moves"] == move)
-    most = int(dex.MOVE_MAX_PP[move])
-    return _move_text(move, max(most - int(foe["uses"][known[0]]), 0) if len(known) else most, most)
+@lru_cache(4096)
+def _boosts_text(boosts: tuple[int, ...]) -> str:
+    return ", ".join(f'"{name}_boost": {boosts[index]}' for index, name in _BOOST_ORDER)
+
+
+@lru_cache(None)  # one a species
+def _base_text(species: int) -> str:
+    health, attack, defence, special, speed = (int(stat) for stat in dex.BASE_STATS[species])
+    return (
+        f'"base_atk": {attack}, "base_spa": {special}, "base_def": {defence}, "base_spd": {special}, '
+        f'"base_spe": {speed}, "base_hp": {health}'
+    )
+
+
+_MOST_PP = dex.MOVE_MAX_PP.tolist()
 
 
 @lru_cache(None)  # a move, its PP and its most PP: some ten thousand at the very most
-def _move_text(move: int, pp: int, most: int) -> str:
+def _move_text(move: int, pp: int, most: int | None = None) -> str:
     if not move:
         return (
             '{"name": "nomove", "move_type": "nomove", "category": "nomove", "base_power": 0, "accuracy": 1.0, '
             '"priority": 0, "current_pp": 0, "max_pp": 0}'
         )
     accuracy = float(dex.MOVE_ACCURACY[move]) / 100 or 1.0
+    most = _MOST_PP[move] if most is None else most
     return (
         f'{{"name": "{dex.MOVES[move]}", "move_type": "{dex.TYPES[dex.MOVE_TYPE[move]]}", '
         f'"category": "{dex.CATEGORIES[dex.MOVE_CATEGORY[move]]}", "base_power": {int(dex.MOVE_POWER[move])}, '
@@ -258,6 +280,22 @@ def their_actions(views: np.ndarray, actions: np.ndarray) -> np.ndarray:
     same = moves == named["locked_move"][:, None]
     going_on = (named["menu"] == layout.MENU_LOCKED) & (actions == 0) & same.any(axis=1)
     return np.where(going_on, same.argmax(axis=1), actions)
+
+
+def check_intact(path: Path) -> None:
+    """Refuse a file that was cut short or changed since it was written, without parsing it.
+
+    Raises:
+        DamagedFile: names it.
+    """
+    try:
+        content = path.read_bytes()
+        if path.name.endswith(".lz4"):
+            content = lz4.frame.decompress(content)
+    except (OSError, RuntimeError) as error:
+        raise DamagedFile(f"{path}: not a readable trajectory ({type(error).__name__}: {error})") from error
+    if not content.rstrip().endswith(b"}"):
+        raise DamagedFile(f"{path}: not a readable trajectory (the JSON breaks off)")
 
 
 def read_battle(path: Path) -> tuple[list[dict], list[int]]:

@@ -1,0 +1,219 @@
+"""Datasets that are streamed from folders: mixed by weights, shuffled, resumable bit for bit, in bounded memory.
+
+>>> dataset = Dataset(["selfplay/v1", "replays"], weights=[0.5, 0.5], spec=env.spec, seed=1)
+>>> batch = dataset.batch(64, length=128)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from workbench.data.folders import Entry, Folder, open_folder, read_entries
+from workbench.data.trajectories import Batch, Trajectory, check_fits, held_out, pad
+from workbench.envs.core import EnvSpec
+
+WINDOW_SHARDS = 4
+SPLITS = ("all", "train", "validation")
+
+
+class EmptyDataset(ValueError):
+    """Nothing is left to learn from; the message says of what."""
+
+
+class Dataset:
+    """Trajectories of one env from one or several folders.
+
+    `sample` and `batch` draw without end: each draw picks a folder by weight, then takes that folder's next trajectory.
+    A folder is gone through in an order shuffled anew each epoch: chunks of games in random order, `WINDOW_SHARDS` of
+    them in memory at a time and mixed among themselves.
+
+    Args:
+        folders: written by a `Recorder`, by a filter, or by Metamon; an env's folder or the root above it.
+        weights: of each folder; how often a sample comes from it. By default in proportion to trajectories.
+        spec: of the env to learn for; what does not fit is refused. None takes what the first trajectory is.
+        seed: of all that is random.
+        split: "train" or "validation" leave out the other part, "all" nothing. Both views of a game are in the same
+            part.
+        validation_fraction: of the games.
+        split_seed: decides which; not `seed`, so that another shuffle does not mix what was held out with the rest.
+        won_only: only the winners' views (filtered imitation).
+        reward: gen1ou: a reward's preset computed again from what was seen; by default what was recorded.
+
+    Attributes:
+        skipped: (path, reason) of files that could not be read, so far.
+
+    Raises:
+        FileNotFoundError: a folder without games.
+        EmptyDataset: a folder of which nothing is left.
+        ValueError: weights that are no weights; an unknown split.
+    """
+
+    def __init__(
+        self,
+        folders: str | Path | Sequence[str | Path],
+        weights: Sequence[float] | None = None,
+        *,
+        spec: EnvSpec | None = None,
+        seed: int = 0,
+        split: str = "all",
+        validation_fraction: float = 0.1,
+        split_seed: int = 0,
+        won_only: bool = False,
+        reward: str | None = None,
+    ):
+        if split not in SPLITS:
+            raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
+        paths = [folders] if isinstance(folders, str | Path) else list(folders)
+        if not paths:
+            raise ValueError("a dataset needs at least one folder")
+
+        def wanted(entry: Entry) -> bool:
+            if won_only and entry.game.outcome <= 0:
+                return False
+            return split == "all" or held_out(entry.game.match_id, validation_fraction, split_seed) == (
+                split == "validation"
+            )
+
+        self.folders = [open_folder(path).select(wanted) for path in paths]
+        self.skipped = [item for folder in self.folders for item in folder.skipped]
+        for folder in self.folders:
+            if not folder.shards:
+                what = f"{'wins of ' if won_only else ''}split {split!r}, {len(folder.skipped)} files unreadable"
+                raise EmptyDataset(f"{folder.path}: no trajectories left ({what})")
+        self._weights = _normalised(weights, self.folders)
+        self._spec, self._reward = spec, reward
+        self._kind: tuple[str, str] | None = None if spec is None else (spec.name, spec.fingerprint)
+        self._generator = np.random.default_rng(seed)
+        self._streams = [_Stream(folder.shards, (seed, number), self) for number, folder in enumerate(self.folders)]
+
+    def __len__(self) -> int:
+        """Trajectories (two of most games)."""
+        return sum(len(folder.entries) for folder in self.folders)
+
+    @property
+    def games(self) -> int:
+        """Games, each counted once however many views of it are there."""
+        return len({entry.game.match_id for folder in self.folders for entry in folder.entries})
+
+    def sample(self, count: int) -> list[Trajectory]:
+        """The next `count` trajectories of the mixture."""
+        chosen = self._generator.choice(len(self._streams), size=count, p=self._weights)
+        return [self._streams[folder].draw() for folder in chosen]
+
+    def batch(self, count: int, length: int | None = None) -> Batch:
+        """The next `count` trajectories side by side; of those longer than `length`, a random stretch of that length."""
+        rows, whole = [], []
+        for one in self.sample(count):
+            if length is not None and len(one) > length:
+                start = int(self._generator.integers(len(one) - length + 1))
+                whole.append(start + length == len(one))
+                one = one.window(start, length)
+            else:
+                whole.append(True)
+            rows.append(one)
+        return pad(rows, whole)
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        """Every trajectory once, folder by folder, in the order of the files; changes no state."""
+        for folder in self.folders:
+            for shard in folder.shards:
+                yield from (one for one in self._read(shard) if one is not None)
+
+    def state(self) -> dict:
+        """JSON-able; with it, `restore` on the same folders goes on with the very same samples."""
+        return {
+            "generator": self._generator.bit_generator.state,
+            "streams": [{"epoch": stream.epoch, "position": stream.position} for stream in self._streams],
+            "trajectories": len(self),
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on where `state` was taken.
+
+        Raises:
+            ValueError: the folders do not hold what they held then.
+        """
+        if len(state["streams"]) != len(self._streams) or state["trajectories"] != len(self):
+            raise ValueError(
+                f"the dataset's state is of {len(state['streams'])} folders with {state['trajectories']} trajectories; "
+                f"here are {len(self._streams)} with {len(self)}"
+            )
+        self._generator.bit_generator.state = state["generator"]
+        for stream, place in zip(self._streams, state["streams"], strict=True):
+            stream.go_to(place["epoch"], place["position"])
+
+    def _read(self, entries: Sequence[Entry]) -> list[Trajectory | None]:
+        skipped: list[tuple[Path, str]] = []
+        read = read_entries(entries, reward=self._reward, skipped=skipped)
+        self.skipped += [item for item in skipped if item not in self.skipped]
+        for entry, one in zip(entries, read, strict=True):
+            if one is not None:
+                self._check(entry, one)
+        # what is learned from is the observation; views would double the memory
+        return [one if one is None else replace(one, view=None) for one in read]
+
+    def _check(self, entry: Entry, one: Trajectory) -> None:
+        kind = (one.game.env, one.game.fingerprint)
+        if self._kind is None:
+            self._kind = kind
+        if kind != self._kind:
+            raise ValueError(
+                f"{entry.source}: games of {kind[0]} ({kind[1]}) do not belong to a dataset for {self._kind[0]} "
+                f"({self._kind[1]}); record them again with this version of the env, or leave the folder out"
+            )
+        if self._spec is not None:
+            check_fits(one, self._spec)
+
+
+def _normalised(weights: Sequence[float] | None, folders: Sequence[Folder]) -> np.ndarray:
+    given = [len(folder.entries) for folder in folders] if weights is None else list(weights)
+    values = np.array(given, np.float64)
+    if len(values) != len(folders) or not np.isfinite(values).all() or (values < 0).any() or values.sum() <= 0:
+        raise ValueError(f"weights are {given}; expected {len(folders)} numbers, none negative, not all 0")
+    return values / values.sum()
+
+
+class _Stream:
+    """One folder's trajectories without end; where it stands is an epoch and a position in it, nothing more."""
+
+    def __init__(self, shards: list[list[Entry]], seed: tuple[int, int], dataset: Dataset):
+        self.shards, self.seed, self.dataset = shards, seed, dataset
+        self.go_to(0, 0)
+
+    def go_to(self, epoch: int, position: int) -> None:
+        self.epoch, self.position = epoch, position
+        generator = np.random.default_rng((*self.seed, epoch))
+        order = generator.permutation(len(self.shards))
+        self._windows = []
+        for at in range(0, len(order), WINDOW_SHARDS):
+            entries = [entry for shard in order[at : at + WINDOW_SHARDS] for entry in self.shards[shard]]
+            self._windows.append((entries, generator.permutation(len(entries))))
+        self._ends = np.cumsum([len(entries) for entries, _ in self._windows])
+        self._loaded, self._number = [], -1
+
+    def draw(self) -> Trajectory:
+        """The next trajectory that can be read.
+
+        Raises:
+            EmptyDataset: a whole epoch went by without one.
+        """
+        unreadable = 0
+        while True:
+            if self.position >= self._ends[-1]:
+                self.go_to(self.epoch + 1, 0)
+            number = int(np.searchsorted(self._ends, self.position, side="right"))
+            if number != self._number:
+                self._loaded, self._number = [], number  # free the old window before reading the new one
+                self._loaded = self.dataset._read(self._windows[number][0])
+            begin = self._ends[number] - len(self._loaded)
+            one = self._loaded[self._windows[number][1][self.position - begin]]
+            self.position += 1
+            if one is not None:
+                return one
+            unreadable += 1
+            if unreadable >= self._ends[-1]:
+                raise EmptyDataset(f"none of {self._ends[-1]} trajectories can be read; see Dataset.skipped")
