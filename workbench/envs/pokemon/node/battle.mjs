@@ -4,6 +4,8 @@
 // view never needs anything that was not announced. `quietBattle(sim)` returns the class; test_bridge.py plays it
 // against the plain Battle, seed by seed.
 
+import { fastEvents } from './events.mjs';
+
 export const TRAPPING = new Set(['bind', 'clamp', 'firespin', 'wrap']);
 const CANNOT_MOVE = new Set(['slp', 'frz', 'par']);
 
@@ -41,7 +43,7 @@ export function quietBattle(sim) {
   dex.moveIds = [];
   for (const move of dex.moves.all()) if (move.num > 0 && move.num <= 165 && move.gen === 1) dex.moveIds[move.num] = move.id;
 
-  class QuietBattle extends Battle {
+  class QuietBattle extends fastEvents(sim, Battle) {
     add(type, pokemon, what, detail) {
       switch (type) {
       case 'switch':
