@@ -22,7 +22,7 @@ def run(
     output_dir: Annotated[Path, typer.Option(help="where experiments go")] = Path("outputs"),
 ) -> None:
     """Run an experiment, or go on with it: finished stages are skipped, a killed one continues."""
-    from workbench.pipeline.experiment import load_experiment
+    from workbench.pipeline.load import load_experiment
     from workbench.pipeline.runner import Settings
     from workbench.pipeline.runner import run as run_experiment
 
@@ -33,7 +33,7 @@ def run(
 @app.command()
 def params(notebook: Annotated[str, typer.Argument(help="a notebook, by path or name: 03_self_play")]) -> None:
     """Print a notebook's parameters: names, types, defaults, help."""
-    from workbench.pipeline.experiment import find_notebook
+    from workbench.pipeline.notebooks import find_notebook
     from workbench.pipeline.parameters import literal, read_schema
 
     path = find_notebook(notebook)

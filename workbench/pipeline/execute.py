@@ -97,10 +97,11 @@ def execute(folder: Path) -> str:
     writer.register()
     engine.register()
     supervisor = Supervisor(folder, request)
-    supervisor.start()
     outcome = engine.Outcome()
     try:
         _raise_on_signals(request.get("time_limit"))
+        supervisor.start()
+        _end_with_the_runner()
         _run(folder, request, supervisor, outcome)
     except PapermillExecutionError:
         pass  # a cell failed: the outcome has it
@@ -169,7 +170,6 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python -m workbench.pipeline.execute STAGE_FOLDER", file=sys.stderr)
         return 2
-    _end_with_the_runner()
     return EXIT_CODES[execute(Path(sys.argv[1]))]
 
 

@@ -21,12 +21,13 @@ def notebook_hash(notebook: nbformat.NotebookNode) -> str:
     return hash_json(cells)
 
 
-def fingerprint(notebook: nbformat.NotebookNode, parameters: dict[str, Any], inputs: dict[str, str], code: str) -> dict:
+def fingerprint(notebook: nbformat.NotebookNode, parameters: dict[str, Any], inputs: dict[str, str], code: dict[str, str]) -> dict:
     """`{"notebook", "parameters", "inputs", "code"}`: the parameters' values by name, the rest as hashes.
 
     Args:
         inputs: content hashes of the artifacts the parameters refer to, by reference. Files and folders that a
             parameter names by path are hashed here.
+        code: hashes of the library's files.
     """
     files = {f"{name}={path}": hash_path(path) for name, value in parameters.items() for path in _paths(value)}
     referred = set(inputs.values())
@@ -49,7 +50,10 @@ def _paths(value: Any) -> list[str]:
 
 
 def differences(before: dict | None, now: dict) -> list[str]:
-    """In words, what changed since a result was made; empty where nothing did."""
+    """In words, what changed since a result was made; empty where nothing did.
+
+    Of the library's code those files count that `before` lists: the ones a finished stage has used.
+    """
     if not before:
         return ["its result does not say what it was made from"]
     found = []
@@ -60,8 +64,10 @@ def differences(before: dict | None, now: dict) -> list[str]:
             old, new = before[kind].get(name), now[kind].get(name)
             if old != new:
                 found.append(f"{word}{name} changed" + (f": {old} -> {new}" if kind == "parameters" else ""))
-    if before["code"] != now["code"]:
-        found.append("the library's code changed")
+    changed = sorted(name for name, found_then in before["code"].items() if now["code"].get(name) != found_then)
+    if changed:
+        more = f" and {len(changed) - 2} more files" if len(changed) > 2 else ""
+        found.append(f"the library's code changed: {', '.join(changed[:2])}{more}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.metadata
 import os
@@ -27,7 +28,7 @@ def provenance(folder: Path | str = ".") -> dict:
     """What ran here: git revision and hash of uncommitted changes, python, packages, device."""
     return {
         "git": git_state(Path(folder)),
-        "code": code_hash(),
+        "code": hash_json(code_files()),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": package_versions(),
@@ -80,21 +81,46 @@ def device() -> str:
     return torch.cuda.get_device_name()
 
 
-def code_hash() -> str:
-    """16 hex digits over the library's code and data files, without what only runs, shows or reports."""
-    return hash_json(code_hashes())
+def code_files() -> dict[str, str]:
+    """Hashes of the library's files that a result may depend on, by path relative to the package."""
+    root = _package()
+    return {file.relative_to(root).as_posix(): hash_path(file) for file in sorted(root.rglob("*")) if _counts(file, root)}
 
 
-def code_hashes() -> dict[str, str]:
-    """Each file of the library that a result may depend on, with its hash."""
-    root = Path(__file__).resolve().parents[1]
-    files = {}
-    for file in sorted(root.rglob("*")):
-        relative = file.relative_to(root)
-        skipped = relative.parts[0] in _NOT_COMPUTING or {"__pycache__", "node_modules"} & set(relative.parts)
-        if file.is_file() and not skipped:
-            files[relative.as_posix()] = hash_path(file)
-    return files
+def code_used() -> dict[str, str]:
+    """Hashes of the files that this process's modules come from, of what those import, and of the data beside them."""
+    root = _package()
+    waiting = [Path(module.__file__) for name, module in list(sys.modules.items()) if name.partition(".")[0] == root.name and getattr(module, "__file__", None)]
+    used: set[Path] = set()
+    while waiting:
+        file = waiting.pop().resolve()
+        if file not in used and file.is_file() and _counts(file, root):
+            used.add(file)
+            waiting += _imported_by(file, root)
+    beside = {item for folder in {file.parent for file in used} - {root} for item in folder.rglob("*") if item.suffix != ".py"}
+    return {file.relative_to(root).as_posix(): hash_path(file) for file in sorted(used | beside) if _counts(file, root)}
+
+
+def _package() -> Path:
+    return Path(__file__).resolve().parents[1]
+
+
+def _counts(file: Path, root: Path) -> bool:
+    """Whether a file of the package can change a result: what only runs, shows or reports cannot."""
+    relative = file.relative_to(root)
+    return file.is_file() and relative.parts[0] not in _NOT_COMPUTING and not {"__pycache__", "node_modules"} & set(relative.parts)
+
+
+def _imported_by(file: Path, root: Path) -> list[Path]:
+    """Files of the package that a module names in its import statements, those inside functions included."""
+    modules = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules += [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
+    places = [root.parent.joinpath(*name.split(".")) for name in modules if name.partition(".")[0] == root.name]
+    return [place.with_suffix(".py") for place in places] + [place / "__init__.py" for place in places]
 
 
 class Stopwatch:

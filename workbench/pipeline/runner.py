@@ -17,7 +17,7 @@ from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.fingerprint import damage, differences, fingerprint
 from workbench.pipeline.lock import Lock
 from workbench.pipeline.parameters import literal, read_notebook
-from workbench.pipeline.provenance import code_hash
+from workbench.pipeline.provenance import code_files
 from workbench.pipeline.status import read_status, this_process, timestamp
 from workbench.pipeline.supervise import Supervised, end_leftovers
 from workbench.pipeline.text import duration
@@ -74,7 +74,7 @@ def run(experiment: Experiment, settings: Settings | None = None, show: PlainVie
 class _Run:
     def __init__(self, experiment: Experiment, settings: Settings, folder: Path, shown: PlainView):
         self.experiment, self.settings, self.folder, self.show = experiment, settings, folder, shown
-        self.code = code_hash()
+        self.code = code_files()
         self.results: dict[str, dict[tuple[str, int], dict]] = {chain.name: {} for chain in experiment.chains}
         self.entries = [self._entry(chain, generation, stage) for chain, generation, stage in experiment.runs()]
         self.stopped_by: int | None = None

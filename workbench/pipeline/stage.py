@@ -23,7 +23,7 @@ from pathlib import Path
 from workbench.pipeline import status as states
 from workbench.pipeline.files import hash_path, read_json, to_plain, write_json
 from workbench.pipeline.loggers import Forgiving, MetricsFile, TensorBoardFile
-from workbench.pipeline.provenance import Stopwatch, provenance
+from workbench.pipeline.provenance import Stopwatch, code_used, provenance
 from workbench.pipeline.seeding import seed_everything
 from workbench.pipeline.status import Pace, this_process, timestamp
 
@@ -181,7 +181,7 @@ class Stage:
             "finished": timestamp(),
             "artifacts": described,
             "metrics": to_plain(metrics or {}),
-            "fingerprint": self._request.get("fingerprint"),
+            "fingerprint": self._request["fingerprint"] | {"code": code_used()} if self._request else None,
             "provenance": self._provenance(),
         }
         write_json(self.folder / "result.json", result, durable=True)
