@@ -6,6 +6,7 @@ import pytest
 from workbench.arena import play
 from workbench.arena.play import shares
 from workbench.envs import game_seed, make, scripted_player
+from workbench.policies import Policy, PolicySettings
 
 TIMES = ["started", "seconds"]
 
@@ -161,11 +162,21 @@ def test_temperature_reaches_each_player(toys):
     assert (a.temperature, b.temperature) == (0, 2.5)
 
 
+def test_policies_saved_under_one_id_go_by_their_folders(tmp_path):
+    env = make("rps", 4)
+    for name in ("one", "two"):
+        Policy.create(env.spec, PolicySettings(hidden=(4,)), device="cpu").save(tmp_path / name / "policy")
+    matches = play(env, tmp_path / "one" / "policy", str(tmp_path / "two" / "policy"), games=8)
+    assert sorted(matches.policies) == ["one/policy", "two/policy"]
+    alone = play(env, "random", "random", games=4)
+    assert alone.policies == ["random"]
+
+
 def test_bad_calls_are_refused(toys):
     env, a = toys.CoinEnv(2), toys.Constant("a")
     with pytest.raises(ValueError, match="games=0"):
         play(env, a, toys.Constant("b"), games=0)
-    with pytest.raises(ValueError, match="two different players are called 'a'"):
+    with pytest.raises(ValueError, match="could not be told apart: a"):
         play(env, a, toys.Constant("a"), games=2)
     with pytest.raises(ValueError, match="of one game"):
         play([env, make("rps", 2)], a, toys.Constant("b"), games=2)

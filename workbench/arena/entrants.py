@@ -23,8 +23,10 @@ class Entrant:
 
     def load(self, spec: EnvSpec | None = None) -> Player:
         """The player, called `id`; policies made for another game than `spec` are refused."""
-        player = copy.copy(loaded(self.source, spec))
-        player.id = self.id
+        player = loaded(self.source, spec)
+        if player.id != self.id:
+            player = copy.copy(player)
+            player.id = self.id
         return player
 
 
@@ -41,7 +43,17 @@ def entrants(players: Sequence[Source] | Mapping[str, Source]) -> list[Entrant]:
     if isinstance(players, Mapping):
         return [Entrant(id, source) for id, source in players.items()]
     sources = list(players)
-    ids = [loaded(source).id for source in sources]
+    ids = distinct_ids(sources, [loaded(source).id for source in sources])
+    return [Entrant(id, source) for id, source in zip(ids, sources, strict=True)]
+
+
+def distinct_ids(sources: Sequence[Source], ids: Sequence[str]) -> list[str]:
+    """The ids, but where players from several folders have the same one, that in which their paths differ.
+
+    Raises:
+        ValueError: two are still the same.
+    """
+    ids = list(ids)
     alike = [i for i, source in enumerate(sources) if ids.count(ids[i]) > 1 and isinstance(source, str | Path)]
     paths = [Path(sources[i]).absolute() for i in alike]
     if len(set(paths)) > 1:
@@ -51,9 +63,10 @@ def entrants(players: Sequence[Source] | Mapping[str, Source]) -> list[Entrant]:
     twice = sorted({id for id in ids if ids.count(id) > 1})
     if twice:
         raise ValueError(
-            f"players of one id could not be told apart: {', '.join(twice)}; give a dict of ids and players"
+            f"players of one id could not be told apart: {', '.join(twice)}; give each an id of its own "
+            "(player.id = ..., or a dict of ids and players)"
         )
-    return [Entrant(id, source) for id, source in zip(ids, sources, strict=True)]
+    return ids
 
 
 def loaded(source: Source, spec: EnvSpec | None = None) -> Player:

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from workbench.arena.entrants import Source, loaded
+from workbench.arena.entrants import Source, distinct_ids, loaded
 from workbench.arena.matches import Matches
 from workbench.envs.core import SEATS, Env, TimeStep, game_seed
 from workbench.envs.players import Player
@@ -66,19 +66,20 @@ def play(
         Matches, in the order in which games finished.
 
     Raises:
-        ValueError: different players of one id, envs of different games, `games` below 1, or a recorder with several
-            envs.
+        ValueError: different players of one id (policies from two folders go by where their paths differ), envs of
+            different games, `games` below 1, or a recorder with several envs.
     """
     envs = [env] if isinstance(env, Env) else list(env)
     _check(envs, games, recorder)
-    alone = first is second or (isinstance(first, str | Path) and first == second)
+    sources = (first, second)
     first = loaded(first, envs[0].spec)
-    second = first if alone else loaded(second, envs[0].spec)
-    if first is not second and first.id == second.id:
-        raise ValueError(
-            f"two different players are called {first.id!r}; their games could not be told apart: rename one, or give "
-            "the same player twice for games against itself"
-        )
+    if sources[0] is sources[1] or (isinstance(sources[0], str | Path) and sources[0] == sources[1]):
+        second = first
+    else:
+        second = loaded(second, envs[0].spec)
+        for player, id in zip((first, second), distinct_ids(sources, (first.id, second.id)), strict=True):
+            if player.id != id:
+                player.id = id
     temperatures = temperature if isinstance(temperature, tuple) else (temperature, temperature)
     pairing = _Pairing(first, second, int(seed), tuple(map(float, temperatures)), tuple(env.batch_size for env in envs))
     tables = _tables(envs, pairing, shares(games, sum(pairing.slots)))
