@@ -13,6 +13,7 @@ GAMES = {
     "kuhn": {},
     "leduc": {},
     "memory": {"delay": 3},
+    "melee-mock": {"frame_limit": 20},
 }
 ROCK, PAPER, SCISSORS = range(3)
 PASS, BET = 0, 1
@@ -31,6 +32,21 @@ def test_gymnasium_accepts_the_single_seat(name, seat):
 def test_pettingzoo_accepts_both_seats(name):
     parallel_api_test(PettingZooEnv(name, **GAMES[name]), num_cycles=200)
     parallel_seed_test(lambda: PettingZooEnv(name, **GAMES[name]), num_cycles=50)
+
+
+def test_several_heads_are_one_multidiscrete_action():
+    env = GymnasiumEnv("melee-mock", frame_limit=20)
+    sizes = env.game.spec.action.sizes
+    assert env.action_space == gymnasium.spaces.MultiDiscrete(sizes)
+    _, info = env.reset(seed=0)
+    assert [len(mask) for mask in info["action_mask"]] == list(sizes)
+    assert env.action_space.sample(mask=info["action_mask"]).shape == (len(sizes),)
+    with pytest.raises(ValueError, match=f"an action has 1 parts, expected {len(sizes)}"):
+        env.step(0)
+    vector = GymnasiumVectorEnv("melee-mock", 4, frame_limit=20)
+    vector.reset(seed=0)
+    *_, infos = vector.step(vector.action_space.sample())
+    assert not infos["illegal_action"].any()
 
 
 def test_a_game_against_rock():

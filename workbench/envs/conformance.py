@@ -191,11 +191,12 @@ def check_determinism(factory: Callable[[int], Env], *, steps: int, batch_size: 
 
 
 def check_seeds_differ(factory: Callable[[int], Env], *, steps: int, batch_size: int, seed: int) -> None:
-    """Other seeds, and other slots of a batch, give other games under the same actions."""
-    first = _record(factory, batch_size, seed, steps)
-    for other in range(seed + 1, seed + 4):
-        if _difference(first, _record(factory, batch_size, other, steps, actions_seed=seed)):
-            return
+    """Other seeds give other games under the same actions."""
+    with factory(batch_size) as env:
+        first = _play(env, env.reset(seed), seed, range(steps))
+        for other in range(seed + 1, seed + 4):
+            if _difference(first, _play(env, env.reset(other), seed, range(steps))):
+                return
     raise ConformanceError("seeds: four seeds gave the same games (chance=False if the game has no chance)")
 
 
@@ -206,8 +207,8 @@ def check_waiting_seats_not_read(factory: Callable[[int], Env], *, steps: int, b
         noise = game_seed(seed + 1, np.arange(actions.size), step).astype(np.int64).reshape(actions.shape)
         return np.where(timestep.acting[:, :, None], actions, noise)
 
-    clean = _record(factory, batch_size, seed, steps)
     with factory(batch_size) as env:
+        clean = _play(env, env.reset(seed), seed, range(steps))
         noisy = _play(env, env.reset(seed), seed, range(steps), garbage)
     _require_equal(clean, noisy, "waiting seats", "garbage in the rows of waiting seats")
 
@@ -215,20 +216,19 @@ def check_waiting_seats_not_read(factory: Callable[[int], Env], *, steps: int, b
 def check_games_independent(factory: Callable[[int], Env], *, steps: int, batch_size: int, seed: int) -> None:
     """The first observation of a slot's k-th game depends on the seed alone, not on how earlier games were played."""
     seen: dict[tuple[int, int], tuple] = {}
-    for actions_seed in (seed, seed + 1, seed + 2):
-        with factory(batch_size) as env:
+    with factory(batch_size) as env:
+        for actions_seed in (seed, seed + 1, seed + 2):
             timestep = env.reset(seed)
             games = np.zeros(batch_size, np.int64)
             for step in range(steps):
                 timestep = env.step(random_actions(timestep, actions_seed, step))
                 games += timestep.done
                 for slot in np.flatnonzero(timestep.done):
-                    shown = [array[slot] for array in timestep.observation.values()]
-                    first = tuple(array.tobytes() for array in (*shown, *(a[slot] for a in timestep.legal)))
+                    shown = (*timestep.observation.values(), *timestep.legal)
+                    first = tuple(array[slot].tobytes() for array in shown)
                     same = seen.setdefault((int(slot), int(games[slot])), first) == first
-                    _require(
-                        same, "autoreset", f"slot {slot}'s game {games[slot]} begins differently after other actions"
-                    )
+                    where = f"slot {slot}'s game {games[slot]} begins differently after other actions"
+                    _require(same, "autoreset", where)
 
 
 def check_batch_independent(factory: Callable[[int], Env], *, steps: int, batch_size: int, seed: int) -> None:
@@ -246,7 +246,7 @@ def check_batch_independent(factory: Callable[[int], Env], *, steps: int, batch_
 
 def check_state(factory: Callable[[int], Env], *, steps: int, batch_size: int, seed: int) -> None:
     """`state` is a snapshot from which a fresh instance goes on bit for bit, and `restore` shows its time step."""
-    cuts = sorted({0, 1, steps // 3, steps // 2, steps - 2} & set(range(steps)))
+    cuts = sorted({0, steps // 3, steps - 2} & set(range(steps)))
     snapshots, recorded = {}, []
     with factory(batch_size) as env:
         timestep = env.reset(seed)
@@ -339,9 +339,9 @@ def _play(env: Env, timestep: TimeStep, actions_seed: int, steps: range, change=
     return frames
 
 
-def _record(factory, batch_size: int, seed: int, steps: int, actions_seed: int | None = None) -> list[dict]:
+def _record(factory, batch_size: int, seed: int, steps: int) -> list[dict]:
     with factory(batch_size) as env:
-        return _play(env, env.reset(seed), seed if actions_seed is None else actions_seed, range(steps))
+        return _play(env, env.reset(seed), seed, range(steps))
 
 
 def _difference(ours: list[dict], theirs: list[dict]) -> str:
