@@ -220,7 +220,7 @@ class VectorisedEnv(Env):
 
 def uniforms(seeds: np.ndarray, count: int) -> np.ndarray:
     """Float64 `[R, count]` numbers in [0, 1) drawn from uint64 `seeds` `[R]`, the same for a seed in any batch."""
-    drawn = np.stack([game_seed(index, 0, seeds) for index in range(count)], axis=1)
+    drawn = game_seed(0, np.arange(count), seeds[:, None])
     return (drawn >> np.uint64(11)) * 2.0**-53
 
 
