@@ -7,6 +7,7 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 from workbench.envs import make
 from workbench.envs.adapters import GymnasiumEnv, GymnasiumVectorEnv, PettingZooEnv
 from workbench.envs.players import ScriptedPlayer
+from workbench.envs.pokemon.showdown import ShowdownMissing, showdown_folder
 
 GAMES = {
     "rps": {"rounds": 3},
@@ -32,6 +33,21 @@ def test_gymnasium_accepts_the_single_seat(name, seat):
 def test_pettingzoo_accepts_both_seats(name):
     parallel_api_test(PettingZooEnv(name, **GAMES[name]), num_cycles=200)
     parallel_seed_test(lambda: PettingZooEnv(name, **GAMES[name]), num_cycles=50)
+
+
+@pytest.mark.showdown
+@pytest.mark.filterwarnings("ignore:.*alternative render modes.*", "ignore:.*Box observation space m.*infinity.*")
+def test_gymnasium_and_pettingzoo_accept_gen1ou():
+    try:
+        showdown_folder()
+    except ShowdownMissing as missing:
+        pytest.skip(str(missing))
+    env = GymnasiumEnv("gen1ou", turn_limit=10)
+    check_env(env)
+    env.close()
+    both = PettingZooEnv("gen1ou", turn_limit=10)
+    parallel_api_test(both, num_cycles=60)
+    both.close()
 
 
 def test_several_heads_are_one_multidiscrete_action():
