@@ -92,6 +92,15 @@ def constant(reference: Reference, chain: Chain, generation: int, experiment: st
     return value
 
 
+def truth(value: Any) -> bool:
+    """What a `when` says.
+
+    Raises:
+        ParameterError: neither true nor false.
+    """
+    return check(interpret(value, bool), bool)
+
+
 def latest_generation(reference: Reference, chain: Chain, stage: StagePlan, generation: int) -> tuple[bool, int]:
     """Whether the stage referred to comes before in a generation, and the last generation whose result is meant."""
     order = list(chain.stages)
@@ -130,11 +139,8 @@ def resolve_parameters(
         return found if reference.reach == EVERY else found[0]
 
     written = {key: substitute(value, look_up) for key, value in written_parameters(stage, generation).items()}
-    holds = True
-    if stage.when is not None:
-        holds = check(interpret(substitute(stage.when, look_up), bool), bool)
     try:
-        return stage.schema.validate(written), inputs, holds
+        return stage.schema.validate(written), inputs, stage.when is None or truth(substitute(stage.when, look_up))
     except ParameterError as error:
         raise ExperimentError(f"stage {stage.name}: {error}") from None
 

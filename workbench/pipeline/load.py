@@ -18,6 +18,7 @@ Several games in one file: `chains:`, each with `generations`, `shared` and `sta
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from workbench.pipeline.experiment import (
@@ -27,6 +28,7 @@ from workbench.pipeline.experiment import (
     StagePlan,
     constant,
     latest_generation,
+    truth,
     written_parameters,
 )
 from workbench.pipeline.notebooks import find_notebook
@@ -250,28 +252,33 @@ class _Reader:
     # -- checking --------------------------------------------------------------------------------------------------
 
     def _check(self, chain: Chain, stage: StagePlan, where: str) -> None:
+        """Check a stage's references, and of its values all that do not wait for another stage's result."""
         for generation in stage.generations:
             values = written_parameters(stage, generation)
-            if stage.when is not None:
-                values = {**values, "when": stage.when}
-            for key, value in values.items():
-                for reference in find_references(value):
-                    problem = _check_reference(reference, chain, stage, generation)
-                    if problem:
-                        self.problems.append(f"{self.file}: {where}: {key}: {reference.text}: {problem}")
-            values.pop("when", None)
-            self._check_values(chain, stage, generation, values, where)
+            asked = values if stage.when is None else {**values, "when": stage.when}
+            broken = [
+                f"{self.file}: {where}: {key}: {reference.text}: {problem}"
+                for key, value in asked.items()
+                for reference in find_references(value)
+                if (problem := _check_reference(reference, chain, stage, generation))
+            ]
+            self.problems += broken
+            if not broken:
+                self._check_values(stage, values, where, partial(constant, chain=chain, generation=generation, experiment=self.name))
 
-    def _check_values(self, chain: Chain, stage: StagePlan, generation: int, values: dict, where: str) -> None:
-        known = {}
-        for key, value in values.items():
-            partly = substitute(value, lambda reference: constant(reference, chain, generation, self.name))
-            if key not in stage.schema or not find_references(partly):
-                known[key] = partly
+    def _check_values(self, stage: StagePlan, values: dict, where: str, look_up) -> None:
+        partly = {key: substitute(value, look_up) for key, value in values.items()}
+        known = {key: value for key, value in partly.items() if key not in stage.schema or not find_references(value)}
         try:
             stage.schema.validate(known)
         except ParameterError as error:
             self.problems += [f"{self.file}: {where}: {line}" for line in str(error).splitlines()]
+        when = substitute(stage.when, look_up)
+        if when is not None and not find_references(when):
+            try:
+                truth(when)
+            except ParameterError as error:
+                self.problems.append(f"{self.file}: {where}: when: {error}")
 
 
 def _nest(keys: list[str], value) -> dict:
