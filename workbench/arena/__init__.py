@@ -1,6 +1,7 @@
 """Who plays whom, and how well: matches, ratings, tournaments, populations."""
 
 from workbench.arena.bradley_terry import BradleyTerry, bradley_terry
+from workbench.arena.collect import Collection, collect
 from workbench.arena.elo import Elo, elo, expected_score, settling_k
 from workbench.arena.entrants import Entrant, entrants
 from workbench.arena.matches import Matches, PairCounts, Score, wilson_interval
@@ -12,6 +13,7 @@ from workbench.arena.tournament import PairFailedWarning, battle_log, round_robi
 
 __all__ = [
     "BradleyTerry",
+    "Collection",
     "Elo",
     "Entrant",
     "Matches",
@@ -25,6 +27,7 @@ __all__ = [
     "Task",
     "battle_log",
     "bradley_terry",
+    "collect",
     "elo",
     "entrants",
     "expected_score",

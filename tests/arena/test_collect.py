@@ -1,0 +1,62 @@
+"""Collecting: chunks that are kept, never lost and never there twice."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from workbench.arena import SerialExecutor
+from workbench.arena.collect import collect
+from workbench.data.datasets import Dataset
+
+
+def gather(folder, **changes):
+    asked = {"games": 50, "games_per_chunk": 10, "batch_size": 8, "seed": 3, "executor": SerialExecutor()} | changes
+    return collect("kuhn", "random", ["kuhn/nash"], folder=folder, **asked)
+
+
+def seeds(matches) -> list:
+    return matches.table[["match_id", "seed", "outcome"]].to_numpy().tolist()
+
+
+def test_every_game_is_recorded_from_both_sides_once(tmp_path):
+    collected = gather(tmp_path / "a")
+    dataset = Dataset(collected.folder)
+    assert len(collected.matches) == collected.played == dataset.games == 50
+    assert len(dataset) == 100
+    wins = sum(one.game.outcome > 0 for one in dataset if one.game.policy == "random")
+    assert wins == collected.matches.score("random").wins
+
+
+def test_a_second_call_plays_only_what_is_missing_and_ends_with_the_same_games(tmp_path):
+    whole, cut = gather(tmp_path / "whole"), gather(tmp_path / "cut")
+    for chunk in ("00001", "00003"):  # as if the call had died before these two were done, their files moved or not
+        shutil.rmtree(cut.folder / "chunks" / chunk)
+    again = gather(tmp_path / "cut")
+    assert again.played == 20
+    assert seeds(again.matches) == seeds(whole.matches)
+    assert Dataset(again.folder).games == 50
+    assert len(list((again.folder / "kuhn").glob("*.parquet"))) == 5
+    assert not (again.folder / ".parts").exists()
+
+
+def test_games_do_not_depend_on_how_opponents_share_them(tmp_path):
+    two = collect(
+        "kuhn", "kuhn/nash", ["random", "kuhn/nash"], games=21, games_per_chunk=6, folder=tmp_path, seed=1,
+        executor=SerialExecutor(),
+    )  # fmt: skip
+    against = two.matches.table.apply(lambda row: "random" in (row.policy_0, row.policy_1), axis=1)
+    assert against.value_counts().to_dict() == {True: 11, False: 10}
+
+
+def test_a_folder_of_another_collection_is_refused(tmp_path):
+    first = gather(tmp_path)
+    before = pd.read_csv(first.folder / "matches.csv")
+    with pytest.raises(ValueError, match="other parameters"):
+        gather(tmp_path, seed=4)
+    pd.testing.assert_frame_equal(before, pd.read_csv(first.folder / "matches.csv"))
+
+
+def test_fewer_games_than_opponents_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="games=1"):
+        collect("kuhn", "random", ["kuhn/nash", "random"], games=1, folder=tmp_path)
