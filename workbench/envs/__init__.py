@@ -16,6 +16,7 @@ _ENVS = {
     "leduc": ("workbench.envs.poker", "LeducEnv"),
     "memory": ("workbench.envs.memory", "MemoryEnv"),
     "cartpole": ("workbench.envs.gymnasium_env", "CartPoleEnv"),
+    "gymnasium": ("workbench.envs.gymnasium_env", "from_gymnasium"),
     "melee-mock": ("workbench.envs.melee.env", "MeleeMockEnv"),
     "gen1ou": ("workbench.envs.pokemon.env", "Gen1OUEnv"),
 }

@@ -101,6 +101,11 @@ class RandomPlayer(ScriptedPlayer):
         log_prob = -sum(np.log(np.maximum(allowed.sum(axis=1), 1)) for allowed in legal)
         return decision._replace(log_prob=np.asarray(log_prob, np.float32))
 
+    def probabilities(self, observation, legal) -> np.ndarray:
+        """float64 `[N, n]` over the options of a single head: the same for each legal one."""
+        (allowed,) = legal
+        return allowed / allowed.sum(axis=1, keepdims=True)
+
 
 _scripted: dict[str, Callable[[str], Player]] = {}
 
