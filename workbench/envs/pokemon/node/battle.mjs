@@ -6,7 +6,7 @@
 
 import { fastEvents } from './events.mjs';
 
-export const TRAPPING = new Set(['bind', 'clamp', 'firespin', 'wrap']);
+export const TRAPPING = new Set([20, 35, 83, 128]); // Bind, Wrap, Fire Spin, Clamp
 const CANNOT_MOVE = new Set(['slp', 'frz', 'par']);
 
 // Announced facts about a Pokémon, kept in `pokemon.m` (Showdown's place for such things).

@@ -113,7 +113,7 @@ export function viewWriter(sim, { layout, types, statuses, effects }) {
     };
     for (let i = 0; i < direct.length; i++) show(direct[i][1], volatiles[direct[i][0]]);
     // Whether a trap goes on is hidden until a move is tried; that a trapping move hit is not.
-    const fake = volatiles.fakepartiallytrapped, trapper = TRAPPING.has(pokemon.lastMove?.id);
+    const fake = volatiles.fakepartiallytrapped, trapper = TRAPPING.has(side.stepMove);
     show(trapped, volatiles.partiallytrapped || (fake && !trapper));
     show(trapping, volatiles.partialtrappinglock || (fake && trapper));
     show(transform, pokemon.transformed);
