@@ -48,6 +48,7 @@ CHARACTER = np.dtype(
         ("recovery_total", np.int32),  # 0: no up special modelled
         ("recovery_aimed", np.int32),
         ("recovery_speed", np.float32, (PROFILE,)),  # speed in each frame of the up special
+        ("recovery_rise", np.int32),  # last frame of the table's own upward speeds
         ("recovery_state", np.int32, (2,)),  # action states before and while travelling
         ("recovery_landing_lag", np.int32),
     ],
@@ -139,6 +140,7 @@ def _add_recovery(record, row) -> None:
     record["recovery_aimed"] = int(row["aimed"])
     record["recovery_state"] = int(row["startup_state"]), int(row["travel_state"])
     record["recovery_landing_lag"] = int(row["landing_lag"])
+    record["recovery_rise"] = startup + travel
     if row["speed"]:
         record["recovery_speed"][startup : startup + travel] = float(row["speed"])
         return
@@ -149,3 +151,4 @@ def _add_recovery(record, row) -> None:
     for frame, line in frames.items():
         if 1 <= frame + shift <= startup + travel:
             record["recovery_speed"][frame + shift - 1] = float(line["locomotion_y"])
+    record["recovery_rise"] = int(np.flatnonzero(record["recovery_speed"])[-1]) + 1

@@ -127,9 +127,9 @@ def begin_special(f, c, moves):
         if c.recovery_total == 0:
             return False
         begin_move(f, moves, m.UP_B, c.recovery_state[0])
-        f.surface = -1
-        f.vx *= 0.5  # assumed: momentum is kept by half
-        f.vy = max(f.vy, 0.0) * 0.5
+        if airborne:
+            f.vx *= 0.5  # assumed: momentum is kept by half
+            f.vy = max(f.vy, 0.0) * 0.5
         f.fast_fall = 0
         f.aim_x = 0
         f.aim_y = 1
@@ -296,7 +296,6 @@ def air_choice(f, c, moves, dodge):
         f.air_jumps -= 1
         enter(f, AIR_JUMP_FORWARD if f.stick_x * f.facing >= 0 else AIR_JUMP_BACKWARD, 0)
         f.fast_fall = 0
-        f.jumped = 0
         f.vx = f.stick_x * c.jump_h_initial * c.air_jump_h_mult
         if c.has_profile > 0:
             f.profile = 1

@@ -222,7 +222,6 @@ def hurt(f, o, oc, dealt, damage, angle, bkb, kbg, setkb, side):
     o.kx = x
     o.ky = y
     o.fast_fall = 0
-    o.jumped = 0
     o.hitstun = max(int(HITSTUN * force), 1)
     o.tumble = 1 if tumble else 0
     o.launch = 1
@@ -302,7 +301,6 @@ def hold(f, o, oc, moves, stage):
         free_victim(o, oc)
         return
     if kind == K_HOLD:
-        o.frame += 1
         o.timer -= 1
         if o.pressed or (o.tap_x == 0) or (o.tap_y == 0):
             o.timer -= GRAB_ESCAPE
@@ -319,7 +317,6 @@ def hold(f, o, oc, moves, stage):
     when = move.release
     if move.weight_dependent:
         when = max(int(when * oc.weight / 100), 1)
-    o.frame += 1
     if f.frame < when or f.logged:
         return
     dealt = move.release_damage * stale_factor(f, f.slot)

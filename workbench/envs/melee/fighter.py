@@ -112,6 +112,7 @@ SHIELD_DRAIN, SHIELD_REGAIN = 0.28, 0.07  # R
 SHIELD_AFTER_BREAK = 30.0  # assumed
 GUARD_ON_FRAMES, GUARD_OFF_FRAMES = 8, 15  # R
 DIZZY_FRAMES = 240  # assumed; mashing out is not modelled
+RECOVERY_END_SPEED = 1.3  # Fox's last speed in libmelee's table; taken for all who travel at one speed
 BRAKE_FRAMES = 20  # assumed: run brake and run turn
 DEATH_FRAMES, REBIRTH_FRAMES, REBIRTH_WAIT_FRAMES, REBIRTH_SAFE = 60, 60, 240, 120  # R
 DOWN_WAIT_FRAMES = 220  # R
@@ -215,6 +216,13 @@ def act_on_ground(f, o, c, stage, moves, kind):
             f.vx = 0
             end_on_ground(f)
             ground_choice(f, c, moves)
+    elif kind == K_RECOVERY:
+        if f.frame <= c.recovery_startup:
+            apply_friction(f, c)
+        else:
+            f.surface = -1
+            f.vy = 0
+            act_in_recovery(f, c)
     elif kind == K_HOLD:
         act_holding(f, o, moves)
         return True
@@ -308,7 +316,6 @@ def act_in_jump_squat(f, c, moves):
     f.vx = min(max(speed, -c.jump_h_max), c.jump_h_max)
     f.vy = c.full_hop_velocity if held else c.short_hop_velocity
     f.surface = -1
-    f.jumped = 1
     f.fast_fall = 0
     f.air_jumps = c.air_jumps
     enter(f, JUMP_FORWARD if f.stick_x * f.facing >= 0 else JUMP_BACKWARD, 0)
@@ -339,7 +346,6 @@ def break_shield(f, c):
     f.surface = -1
     f.vx = 0
     f.vy = c.shield_break_velocity
-    f.jumped = 1
     f.fast_fall = 0
     enter(f, SHIELD_BREAK_FLY, 0)
 
@@ -466,7 +472,10 @@ def act_in_air_dodge(f):
 def act_in_recovery(f, c):
     """An up special: wait, aim, travel at the table's speeds, then fall helpless."""
     if f.frame > c.recovery_total:
-        f.slot = -1
+        speed = math.sqrt(f.vx * f.vx + f.vy * f.vy)
+        if speed > RECOVERY_END_SPEED:
+            f.vx *= RECOVERY_END_SPEED / speed
+            f.vy *= RECOVERY_END_SPEED / speed
         enter(f, HELPLESS_FALL, 0)
         return
     if f.frame <= c.recovery_startup:
@@ -487,7 +496,10 @@ def act_in_recovery(f, c):
         f.vy = f.aim_y * speed
     else:
         drift(f, c)
-        f.vy = speed
+        if f.frame <= c.recovery_rise:
+            f.vy = speed
+        else:
+            fall(f, c)
 
 
 @core
@@ -527,7 +539,6 @@ def act_on_ledge(f, c, stage, moves, kind):
             f.y = stage.ledge_y
             f.vx = f.facing * c.ledge_jump_h
             f.vy = c.ledge_jump_v
-            f.jumped = 1
             return False
         return True
     onto = f.total // 2 if f.slot < 0 else 12  # assumed: when the body is up on the stage

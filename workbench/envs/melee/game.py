@@ -120,7 +120,6 @@ def reset_fighter(f):
     f.safe_first = 0
     f.air_jumps = 1
     f.fast_fall = 0
-    f.jumped = 0
     f.ledge_wait = 0
     f.timer = 0
     f.stale_count = 0

@@ -184,7 +184,7 @@ class _Builder:
             circle = tuple(number(row[f"hb_mean_{part}"]) for part in "xyr")
         self._add_frames(record, total, windows, {f: circles_of(frames.get(f)) or [circle] for f in range(1, total + 1)})
         for frame in range(1, total + 1):
-            if frame in frames and not special:
+            if frame in frames:
                 self.frame[-1][frame - 1]["step"] = float(frames[frame]["locomotion_x"])
 
     def _hit_windows(self, name, row, frames, first, last) -> list[tuple]:

@@ -140,9 +140,6 @@ def fall(f, c):
             f.profile += 1
             return
         f.profile = 0
-    if f.jumped:
-        f.jumped = 0
-        return
     if f.fast_fall:
         f.vy = -c.fastfall_velocity
     else:
@@ -216,7 +213,6 @@ def land(f, c, moves, surface, height):
     f.vy = 0
     f.ky = 0
     f.fast_fall = 0
-    f.jumped = 0
     f.air_jumps = c.air_jumps
     if kind == K_AIR_MOVE and NAIR <= f.slot <= DAIR:
         slot = f.slot

@@ -46,7 +46,6 @@ FIGHTER = np.dtype(
         ("safe_last", np.int16),
         ("air_jumps", np.int16),  # left
         ("fast_fall", np.int16),
-        ("jumped", np.int16),  # 1: left the ground in this frame, gravity waits
         ("profile", np.int16),  # frame of a double jump that follows a height profile, 0: none
         ("ledge_wait", np.int16),  # frames before a ledge can be caught again
         ("tap_x", np.int16),  # frames since the stick left its dead zone
