@@ -87,7 +87,7 @@ class Dataset:
         self._weights = _normalised(weights, self.folders)
         self._spec, self._reward = spec, reward
         self._kind: tuple[str, str] | None = None if spec is None else (spec.name, spec.fingerprint)
-        self._generator = np.random.default_rng(seed)
+        self._seed, self._generator = seed, np.random.default_rng(seed)
         self._streams = [_Stream(folder.shards, (seed, number), self) for number, folder in enumerate(self.folders)]
 
     def __len__(self) -> int:
@@ -126,6 +126,7 @@ class Dataset:
     def state(self) -> dict:
         """JSON-able; with it, `restore` on the same folders goes on with the very same samples."""
         return {
+            "seed": self._seed,
             "generator": self._generator.bit_generator.state,
             "streams": [{"epoch": stream.epoch, "position": stream.position} for stream in self._streams],
             "trajectories": len(self),
@@ -142,8 +143,9 @@ class Dataset:
                 f"the dataset's state is of {len(state['streams'])} folders with {state['trajectories']} trajectories; "
                 f"here are {len(self._streams)} with {len(self)}"
             )
-        self._generator.bit_generator.state = state["generator"]
-        for stream, place in zip(self._streams, state["streams"], strict=True):
+        self._seed, self._generator.bit_generator.state = state["seed"], state["generator"]
+        for number, (stream, place) in enumerate(zip(self._streams, state["streams"], strict=True)):
+            stream.seed = (self._seed, number)
             stream.go_to(place["epoch"], place["position"])
 
     def _read(self, entries: Sequence[Entry]) -> list[Trajectory | None]:

@@ -194,10 +194,15 @@ def _balance(judged: list[_Judged], filters: Filters) -> None:
 
 
 def _stats(source, target, filters: Filters, judged: list[_Judged], damaged: list[tuple[Path, str]]) -> dict:
-    """The figures. A battle's file whose very name cannot be read counts as a trajectory too."""
-    unnamed = {path for path, _ in damaged if path.suffix != ".parquet"} - {
-        one.entry.source.parent / one.entry.file for one in judged
-    }
+    """The figures. A damaged file of which not even the index can be read counts as one trajectory."""
+    files = {one.entry.source.parent / one.entry.file for one in judged if one.entry.file}
+    known = files | {one.entry.source for one in judged}
+    # a chunk beside battles' own files only adds to them, and they were counted
+    unnamed = [
+        path
+        for path, _ in damaged
+        if path not in known and (path.suffix != ".parquet" or path.parent not in {file.parent for file in files})
+    ]
     reasons = Counter(one.reason for one in judged if one.reason)
     reasons[LOAD_ERROR] += len(unnamed)
     kept = [one for one in judged if not one.reason]

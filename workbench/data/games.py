@@ -86,7 +86,8 @@ def write_chunk(path: Path, trajectories: Sequence[Trajectory], files: Sequence[
         rows = [np.ascontiguousarray(_stored(one)[name]).tobytes() for one in trajectories]
         columns[f"field_{name}"] = pa.array(rows, pa.large_binary())
     table = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(described).encode()})
-    options = {"compression": "zstd", "compression_level": 1, "use_dictionary": False, "write_statistics": False}
+    options = {"compression": "zstd", "compression_level": 1, "use_dictionary": False}
+    options |= {"write_statistics": False, "write_page_checksum": True}
     return replace_file(path, lambda temporary: pq.write_table(table, temporary, **options))
 
 
@@ -169,7 +170,7 @@ def _stored(one: Trajectory) -> dict[str, np.ndarray]:
 
 def _read(path: Path, columns: list[str] | None) -> tuple[pa.Table, dict]:
     try:
-        table = pq.read_table(path, columns=columns, use_threads=False, memory_map=False)
+        table = pq.read_table(path, columns=columns, use_threads=False, page_checksum_verification=True)
         described = json.loads(table.schema.metadata[_METADATA])
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise DamagedFile(f"{path}: not a readable chunk of games ({type(error).__name__}: {error})") from error
