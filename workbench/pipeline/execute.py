@@ -12,15 +12,18 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 
+import nbformat
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 
 from workbench.pipeline import engine, writer
 from workbench.pipeline import status as states
-from workbench.pipeline.files import read_json, write_json
+from workbench.pipeline.files import read_json, write_atomic, write_json
 from workbench.pipeline.parameters import inject, read_notebook
+from workbench.pipeline.report import write_report
 from workbench.pipeline.stage import REQUEST_VARIABLE
 from workbench.pipeline.status import this_process, timestamp
 
@@ -110,8 +113,30 @@ def execute(folder: Path) -> str:
             interrupted = isinstance(error, KeyboardInterrupt)
             outcome = engine.Outcome(states.INTERRUPTED if interrupted else states.FAILED, None, f"{type(error).__name__}: {error}")
         traceback.print_exc()
+    _stamp(folder, outcome)
     supervisor.end(outcome)
+    _report(folder)
     return outcome.state
+
+
+def _stamp(folder: Path, outcome: engine.Outcome) -> None:
+    """Write into the executed notebook where it comes from and how it ended."""
+    path = folder / "notebook.ipynb"
+    if not path.exists():
+        return
+    notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    result = read_json(folder / "result.json", {})
+    origin = result.get("provenance") or read_json(folder / "progress.json", {}).get("provenance", {})
+    notebook.metadata.setdefault("workbench", {}).update(outcome=asdict(outcome), provenance=origin)
+    write_atomic(path, nbformat.writes(notebook))
+
+
+def _report(folder: Path) -> None:
+    """Write the report; a report that cannot be written takes nothing away from a result that was."""
+    try:
+        write_report(folder)
+    except Exception:
+        traceback.print_exc()
 
 
 def _run(folder: Path, request: dict, supervisor: Supervisor, outcome: engine.Outcome) -> None:

@@ -15,6 +15,7 @@ from workbench.pipeline.display import PlainView, view
 from workbench.pipeline.experiment import Chain, Experiment, ExperimentError, StagePlan, resolve_parameters
 from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.fingerprint import damage, differences, fingerprint
+from workbench.pipeline.index import write_index
 from workbench.pipeline.lock import Lock
 from workbench.pipeline.parameters import literal, read_notebook
 from workbench.pipeline.provenance import code_files
@@ -254,6 +255,7 @@ class _Run:
             "stages": self.entries,
         }
         write_json(self.folder / "experiment.json", described, durable=True)
+        write_index(self.folder)
 
     def _say_end(self, state: str) -> None:
         spent = sum(entry["seconds"] or 0 for entry in self.entries if entry["state"] == states.FINISHED)

@@ -26,6 +26,7 @@ from workbench.pipeline.loggers import Forgiving, MetricsFile, TensorBoardFile
 from workbench.pipeline.provenance import Stopwatch, code_used, provenance
 from workbench.pipeline.seeding import seed_everything
 from workbench.pipeline.status import Pace, this_process, timestamp
+from workbench.pipeline.text import figure
 
 REQUEST_VARIABLE = "WORKBENCH_STAGE_REQUEST"
 """Environment variable by which the runner tells a notebook's kernel where its `request.json` lies."""
@@ -109,6 +110,7 @@ class Stage:
             "total": None,
             "pace": None,
             "eta": None,
+            "provenance": self._provenance(),
         }
 
     @property
@@ -157,16 +159,17 @@ class Stage:
             self._status["note"] = note or self._status["note"]
             self._write_status()
 
-    def finish(self, metrics: dict | None = None, **artifacts) -> dict:
-        """Write `result.json`: what later stages may refer to, and where it all comes from.
+    def finish(self, metrics: dict | None = None, **artifacts) -> None:
+        """Write `result.json`: what later stages may refer to, and where it all comes from; `stage.result` has it too.
+
+        It holds `artifacts` (paths relative to the experiment's folder, with hashes of their content), `metrics` and
+        `provenance`. A metric may be a number, a number with an interval (`{"value": .7, "low": .6, "high": .8}`), or
+        several of those by name, such as ratings (`{"name": {"rating": 1530, "low": 1490, "high": 1570}}`); the pages
+        draw them so.
 
         Args:
             metrics: figures that sum the stage up.
             artifacts: files or folders by name, or lists or dicts of them: `policy=stage.folder / "policy"`.
-
-        Returns:
-            What was written: `artifacts` (paths relative to the experiment's folder, with hashes of their content),
-            `metrics`, `provenance`.
 
         Raises:
             StageError: an artifact that does not exist, or a stage that has finished already.
@@ -181,14 +184,13 @@ class Stage:
             "finished": timestamp(),
             "artifacts": described,
             "metrics": to_plain(metrics or {}),
-            "fingerprint": self._request["fingerprint"] | {"code": code_used()} if self._request else None,
-            "provenance": self._provenance(),
+            "fingerprint": self._fingerprint(),
+            "provenance": {**self._status["provenance"], **self._watch.read()},
         }
         write_json(self.folder / "result.json", result, durable=True)
         self.result = result
         self._close(states.FINISHED)
         _display(result)
-        return result
 
     def _describe(self, name: str, value):
         """`{"path", "hash"}` of an artifact; lists and dicts item by item."""
@@ -213,7 +215,14 @@ class Stage:
     def _provenance(self) -> dict:
         origin = provenance(project_folder())
         asked = {key: self._request[key] for key in ("notebook", "parameters", "inputs", "parents") if key in self._request}
-        return {**asked, "seed": self.seed, **origin, **self._watch.read(), "resumed": self.resuming}
+        return {**asked, "seed": self.seed, **origin, "resumed": self.resuming}
+
+    def _fingerprint(self) -> dict | None:
+        """What the runner asked for, its code narrowed down to the files that were used, as they were at the start."""
+        asked = self._request.get("fingerprint")
+        if not asked:
+            return None
+        return {**asked, "code": {name: asked["code"].get(name, found) for name, found in code_used().items()}}
 
     def _begin(self) -> None:
         (self.folder / "result.json").unlink(missing_ok=True)
@@ -303,7 +312,7 @@ def _shell():
 def _display(result: dict) -> None:
     """Show a result in the notebook: for machines as a bundle of its own, for people as text."""
     lines = [f"{result['stage']} finished in {result['provenance']['wall_seconds']:.1f} s"]
-    lines += [f"  {name}: {value}" for name, value in result["metrics"].items()]
+    lines += [f"  {name}: {f'{len(value)} entries' if isinstance(value, (dict, list)) else figure(value)}" for name, value in result["metrics"].items()]
     lines += [f"  {name} -> {_where(value)}" for name, value in result["artifacts"].items()]
     text = "\n".join(lines)
     if _shell() is None:

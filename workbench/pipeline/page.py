@@ -1,0 +1,69 @@
+"""Pages that need nothing but themselves: HTML with its style inside, no scripts, no network, all text escaped."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html import escape
+from pathlib import Path
+
+_LOADS = re.compile(
+    r"""<(?:script|iframe|embed|object|link|base)\b|\b(?:src|srcset|poster|data|background)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?\s*(?:https?:)?//|@import""",
+    re.IGNORECASE,
+)
+
+
+@cache
+def _style() -> str:
+    return (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+
+
+def page(title: str, body: str, *, wide: bool = False) -> str:
+    """A whole document.
+
+    Args:
+        title: plain text.
+        body: HTML, its text escaped by whoever made it.
+    """
+    kind = ' class="wide"' if wide else ""
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{_style()}</style></head>\n<body><main{kind}>\n{body}\n</main></body></html>\n"
+    )
+
+
+def loads_from_outside(html: str) -> list[str]:
+    """Places in a page that would make a browser fetch something or run a script; a page of ours has none."""
+    return [html[max(0, found.start() - 20) : found.end() + 60] for found in _LOADS.finditer(html)]
+
+
+def chip(state: str) -> str:
+    """A state as a small coloured label."""
+    return f'<span class="chip {slug(state)}">{escape(state)}</span>'
+
+
+def slug(state: str) -> str:
+    """A state as a CSS class."""
+    return re.sub(r"[^a-z]+", "-", state.lower())
+
+
+def table(head: list[str], rows: list[list[str]], *, numbers: tuple[int, ...] = ()) -> str:
+    """A table of cells that are HTML already.
+
+    Args:
+        numbers: columns that are aligned as numbers.
+    """
+
+    def cell(tag: str, index: int, content: str) -> str:
+        kind = ' class="number"' if index in numbers else ""
+        return f"<{tag}{kind}>{content}</{tag}>"
+
+    lines = ["".join(cell("td", index, content) for index, content in enumerate(row)) for row in rows]
+    top = "".join(cell("th", index, content) for index, content in enumerate(head))
+    header = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
+    return f'<div class="scroll"><table>{header}<tbody>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</tbody></table></div>"
+
+
+def fold(summary: str, content: str, *, open_: bool = False) -> str:
+    """Content (HTML) behind a line (text) that unfolds it."""
+    return f"<details{' open' if open_ else ''}><summary>{escape(summary)}</summary>{content}</details>"

@@ -1,0 +1,252 @@
+"""An executed notebook as one HTML file that anyone can open: what was asked, what came out, where it is from."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from workbench.pipeline import status as states
+from workbench.pipeline.files import read_json, write_atomic
+from workbench.pipeline.outputs import Outputs, code, markdown, shortened
+from workbench.pipeline.page import chip, fold, page, slug, table
+from workbench.pipeline.parameters import INJECTED_TAG, TAG, ParameterError, literal, read_schema
+from workbench.pipeline.status import read_status
+from workbench.pipeline.text import duration, figure
+
+_ERROR_MARKER = "papermill-error-cell-tag"
+_THUMBNAIL = (420, 256)
+
+
+def write_report(folder: Path | str) -> Path:
+    """Write `report.html` of a stage's folder, and `thumbnail.png` where the notebook drew a figure.
+
+    Raises:
+        FileNotFoundError: the folder has no `notebook.ipynb`.
+    """
+    folder = Path(folder)
+    notebook = nbformat.reads((folder / "notebook.ipynb").read_text(encoding="utf-8"), as_version=4)
+    status, result, request = read_status(folder), read_json(folder / "result.json", {}), read_json(folder / "request.json", {})
+    write_atomic(folder / "report.html", render(notebook, status, result, request))
+    picture = main_figure(notebook)
+    if picture is not None:
+        write_thumbnail(picture, folder / "thumbnail.png")
+    return folder / "report.html"
+
+
+def render(notebook: nbformat.NotebookNode, status: dict, result: dict, request: dict) -> str:
+    """The page.
+
+    Args:
+        status, result, request: the stage's files of those names; {} where there are none.
+    """
+    about = notebook.metadata.get("workbench", {})
+    request = request or about.get("request", {})
+    provenance = result.get("provenance") or about.get("provenance", {})
+    title = title_of(notebook) or request.get("stage", "Notebook")
+    parts = [_head(title, request, status)]
+    parts += [banner(status, provenance), metric_tiles(result.get("metrics", {}))]
+    parts += [_parameters(notebook, request), _artifacts(result), _provenance(provenance)]
+    outputs = Outputs()
+    cells = [cell for cell in notebook.cells if _ERROR_MARKER not in cell.metadata.get("tags", [])]
+    parts += [_cell(cell, index, outputs, skip_title=index == 0) for index, cell in enumerate(cells)]
+    return page(title, "\n".join(filter(None, parts)))
+
+
+def title_of(notebook: nbformat.NotebookNode) -> str:
+    """The notebook's first heading, "" without one."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and _ERROR_MARKER not in cell.metadata.get("tags", []):
+            first = cell.source.strip().splitlines()[0] if cell.source.strip() else ""
+            return first.lstrip("# ").strip() if first.startswith("#") else ""
+    return ""
+
+
+def _head(title: str, request: dict, status: dict) -> str:
+    crumbs = ""
+    if request:
+        up = "../" * (len(Path(request.get("experiment_folder", "..")).parts) or 1)
+        names = [request.get("chain", ""), f"generation {request.get('generation', 1)}", request.get("stage", "")]
+        crumbs = f'<a href="{escape(up)}index.html">{escape(request.get("experiment", ""))}</a> / ' + " / ".join(
+            escape(str(name)) for name in names if name
+        )
+    links = '<a href="notebook.ipynb">notebook</a>'
+    return f'<div class="crumbs">{crumbs}</div><h1>{escape(title)}</h1><div class="small faint">{links}</div>'
+
+
+def banner(status: dict, provenance: dict) -> str:
+    """How the run ended, in a coloured box; what went wrong with the cell's last lines."""
+    if not status:
+        return ""
+    state = status["state"]
+    words = [chip(state)]
+    seconds = provenance.get("wall_seconds")
+    if state == states.FINISHED and seconds is not None:
+        cpu = f" ({duration(provenance['cpu_seconds'])} of processor time)" if provenance.get("cpu_seconds") else ""
+        words.append(f"in {escape(duration(seconds) + cpu)}")
+    if status.get("ended") or status.get("updated"):
+        words.append(f'<span class="faint">{escape((status.get("ended") or status["updated"])[:16].replace("T", " "))} UTC</span>')
+    if status.get("attempt", 1) > 1:
+        words.append(f'<span class="faint">attempt {status["attempt"]}, gone on from its checkpoint</span>')
+    text = " ".join(words)
+    if status.get("message") and state != states.FINISHED:
+        cell = status.get("cell")
+        where = f"<div>in cell {cell['index'] + 1} of {cell['of']}: <code>{escape(cell['title'])}</code></div>" if cell else ""
+        text += f"<p><b>{escape(status['message'])}</b></p>{where}"
+        tail = (status.get("error") or {}).get("tail")
+        text += f"<pre>{escape(shortened(tail))}</pre>" if tail else ""
+    return f'<div class="banner {slug(state)}">{text}</div>'
+
+
+def metric_tiles(metrics: dict) -> str:
+    """Figures that sum the stage up, as tiles; ratings as a table."""
+    tiles, tables = [], []
+    for name, value in metrics.items():
+        if is_table(value):
+            tables.append(f"<h3>{escape(name)}</h3>" + interval_table(value))
+        elif not isinstance(value, (dict, list)) or is_interval(value):
+            tiles.append(f'<div class="metric"><b>{escape(metric_words(value))}</b><span>{escape(name)}</span></div>')
+    return (f'<div class="metrics">{"".join(tiles)}</div>' if tiles else "") + "".join(tables)
+
+
+def is_interval(value) -> bool:
+    """Whether a metric is a number with an interval: a dict with `low`, `high`, and the number under another key."""
+    return isinstance(value, dict) and {"low", "high"} <= value.keys() and isinstance(centre_of(value), (int, float))
+
+
+def centre_of(value: dict):
+    """The number that `low` and `high` enclose: under `rating`, `value`, or whatever number comes first."""
+    names = ["rating", "value", *(key for key in value if key not in ("low", "high"))]
+    return next((value[name] for name in names if isinstance(value.get(name), (int, float))), None)
+
+
+def is_table(value) -> bool:
+    """Whether a metric is several numbers with intervals, by name: ratings."""
+    return isinstance(value, dict) and bool(value) and all(is_interval(item) for item in value.values())
+
+
+def metric_words(value) -> str:
+    """A metric for people; with its interval where it has one."""
+    if is_interval(value):
+        return f"{figure(centre_of(value))} [{figure(value['low'])}, {figure(value['high'])}]"
+    return "–" if value is None else figure(value)
+
+
+def interval_table(values: dict[str, dict]) -> str:
+    """Numbers with intervals, the highest first, drawn as dots with whiskers on one scale."""
+    ordered = sorted(values.items(), key=lambda item: -centre_of(item[1]))
+    low = min(item["low"] for item in values.values())
+    span = (max(item["high"] for item in values.values()) - low) or 1.0
+    rows = []
+    for name, item in ordered:
+        start, end, centre = ((item["low"] - low) / span, (item["high"] - low) / span, (centre_of(item) - low) / span)
+        drawn = (
+            f'<svg width="260" height="16" style="vertical-align: middle"><line x1="{6 + 248 * start:.1f}" x2="{6 + 248 * end:.1f}" y1="8" y2="8" '
+            f'stroke="#8fb3d9" stroke-width="3"/><circle cx="{6 + 248 * centre:.1f}" cy="8" r="4.5" fill="#0b57a4"/></svg>'
+        )
+        interval = f"[{figure(round(item['low'], 3))}, {figure(round(item['high'], 3))}]"
+        rows.append([escape(name), figure(round(centre_of(item), 3)), f'<span class="faint">{escape(interval)}</span>', drawn])
+    return table(["", "", "interval", ""], rows, numbers=(1,))
+
+
+def _parameters(notebook: nbformat.NotebookNode, request: dict) -> str:
+    values = request.get("parameters", {})
+    try:
+        schema = read_schema(notebook)
+    except ParameterError:
+        return ""
+    rows, changed = [], 0
+    for name, parameter in schema.parameters.items():
+        if name == "output_dir":
+            continue
+        value = values.get(name, parameter.default)
+        differs = _plain(value) != _plain(parameter.default)
+        changed += differs
+        shown = f"<b>{escape(literal(value))}</b>" if differs else escape(literal(value))
+        default = escape(literal(parameter.default)) if differs else ""
+        rows.append([f"<code>{escape(name)}</code>", shown, f'<span class="faint">{default}</span>', f'<span class="faint">{escape(parameter.help)}</span>'])
+    return fold(f"parameters: {len(rows)}, of which {changed} differ from their defaults", table(["", "value", "default", ""], rows)) if rows else ""
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _artifacts(result: dict) -> str:
+    if not result.get("artifacts"):
+        return ""
+
+    def words(item) -> str:
+        if isinstance(item, list):
+            return "<br>".join(words(one) for one in item)
+        if "path" not in item:
+            return "<br>".join(f"{escape(key)}: {words(one)}" for key, one in item.items())
+        return f'<code>{escape(item["path"])}</code> <span class="faint small">{escape(item["hash"])}</span>'
+
+    return fold("what it hands on", table(["", ""], [[escape(name), words(item)] for name, item in result["artifacts"].items()]))
+
+
+def _provenance(provenance: dict) -> str:
+    if not provenance:
+        return ""
+    git = provenance.get("git")
+    rows = [["code", f"<code>{escape(git['sha'][:12])}</code>" + (f" with uncommitted changes ({escape(git['dirty'])})" if git.get("dirty") else "")]] if git else []
+    for key, word in (("seed", "seed"), ("device", "device"), ("python", "python"), ("system", "system"), ("processors", "processors"), ("notebook", "notebook")):
+        if provenance.get(key) is not None:
+            rows.append([word, escape(str(provenance[key]))])
+    if provenance.get("inputs"):
+        rows.append(["inputs", "<br>".join(f"{escape(name)} <code>{escape(found)}</code>" for name, found in provenance["inputs"].items())])
+    if provenance.get("parents"):
+        rows.append(["made from", escape(", ".join(provenance["parents"]))])
+    packages = ", ".join(f"{name} {version}" for name, version in provenance.get("packages", {}).items())
+    rows.append(["packages", escape(packages)])
+    return fold("where this comes from", table(["", ""], rows))
+
+
+def _cell(cell, index: int, outputs: Outputs, *, skip_title: bool) -> str:
+    state = cell.metadata.get("papermill", {}).get("status", "")
+    if cell.cell_type == "markdown":
+        source = "\n".join(cell.source.splitlines()[1:]) if skip_title and cell.source.startswith("#") else cell.source
+        return f'<div class="cell prose">{markdown(source)}</div>' if source.strip() else ""
+    if cell.cell_type != "code":
+        return ""
+    tags = cell.metadata.get("tags", [])
+    first = next((line for line in cell.source.splitlines() if line.strip()), "")
+    words = "the values of this run" if INJECTED_TAG in tags else "the parameters cell" if TAG in tags else first[:90]
+    shown = "".join(f'<div class="output">{html}</div>' for output in cell.outputs if (html := outputs.html(output)))
+    note = ' <span class="small faint">not run</span>' if state == "pending" else ""
+    return f'<div class="cell {slug(state)}" id="cell-{index + 1}">{fold("code: " + words, code(cell.source))}{note}{shown}</div>'
+
+
+def main_figure(notebook: nbformat.NotebookNode) -> bytes | None:
+    """The PNG that stands for the notebook: of the cell tagged `main-figure`, else the first there is."""
+    pictures = [
+        (("main-figure" in cell.metadata.get("tags", [])), output.data["image/png"])
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+    chosen = next((picture for main, picture in pictures if main), pictures[0][1] if pictures else None)
+    if chosen is None:
+        return None
+    try:
+        return base64.b64decode("".join(chosen), validate=False)
+    except binascii.Error:
+        return None
+
+
+def write_thumbnail(picture: bytes, path: Path) -> None:
+    """A PNG scaled to fit 420 x 256 pixels."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.thumbnail(_THUMBNAIL)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    write_atomic(path, buffer.getvalue())
