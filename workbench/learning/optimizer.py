@@ -10,8 +10,8 @@ from torch import nn
 class FlatAdam:
     """Adam with decoupled weight decay.
 
-    The parameters become views of one vector, and so do their gradients, which backward passes add to. Weights
-    loaded in place (`Module.load_state_dict`, `Policy.load_arrays`) stay views of it.
+    The parameters become views of one vector. Weights loaded in place (`Module.load_state_dict`,
+    `Policy.load_arrays`) stay views of it.
 
     Args:
         module: its parameters, all on one device and float32.
@@ -22,30 +22,38 @@ class FlatAdam:
 
     def __init__(self, module: nn.Module, *, betas=(0.9, 0.999), eps=1e-5, weight_decay=0.0):
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
-        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self.flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+        self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self.flat = torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
         self.gradient = torch.zeros_like(self.flat)
         self.mean, self.square = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
         self.scratch = torch.empty_like(self.flat)
         self.steps = 0
         start = 0
-        for parameter in parameters:
-            span = slice(start, start + parameter.numel())
-            parameter.data = self.flat[span].view_as(parameter)
-            parameter.grad = self.gradient[span].view_as(parameter)
-            start = span.stop
+        for parameter in self.parameters:
+            end = start + parameter.numel()
+            parameter.data = self.flat[start:end].view_as(parameter)
+            start = end
 
-    @torch.no_grad()
-    def step(self, learning_rate: float, max_norm: float | None = None) -> float:
-        """Move along the gradients gathered since the last step, then forget them.
+    def step(self, outputs, derivatives, learning_rate: float, max_norm: float | None = None) -> float:
+        """Move against the gradient.
 
         Args:
+            outputs: tensors that depend on the parameters: a loss, or what a loss is computed from.
+            derivatives: of the loss by each of `outputs`; None where the outputs are losses.
             learning_rate: for this step.
             max_norm: scale the gradient down to this norm where it is longer; None never does.
 
         Returns:
             The norm of the gradient before scaling.
         """
+        gradients = torch.autograd.grad(
+            outputs, self.parameters, derivatives, allow_unused=True, materialize_grads=True
+        )
+        with torch.no_grad():
+            torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
+            return self._descend(learning_rate, max_norm)
+
+    def _descend(self, learning_rate, max_norm) -> float:
         gradient, scratch = self.gradient, self.scratch
         norm = float(torch.linalg.vector_norm(gradient))
         if max_norm is not None and norm > max_norm:
@@ -58,7 +66,6 @@ class FlatAdam:
             self.flat.mul_(1 - learning_rate * self.weight_decay)
         torch.sqrt(self.square, out=scratch).div_((1 - second**self.steps) ** 0.5).add_(self.eps)
         self.flat.addcdiv_(self.mean, scratch, value=-learning_rate / (1 - first**self.steps))
-        gradient.zero_()
         return norm
 
     def state(self) -> tuple[dict, dict[str, np.ndarray]]:
@@ -77,4 +84,3 @@ class FlatAdam:
         self.steps = counters["steps"]
         self.mean.copy_(torch.from_numpy(arrays["mean"]))
         self.square.copy_(torch.from_numpy(arrays["square"]))
-        self.gradient.zero_()

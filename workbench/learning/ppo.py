@@ -18,6 +18,7 @@ import torch
 
 from workbench.envs.core import Env
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
+from workbench.learning.objective import Objective, explained_variance, ppo_objective
 from workbench.learning.optimizer import FlatAdam
 from workbench.learning.returns import decision_advantage
 from workbench.learning.rollout import CURRENT, Collector, Rollout
@@ -78,52 +79,21 @@ class PPOSettings:
 
 
 class Minibatch(NamedTuple):
-    """Decisions to learn from in one step.
+    """Decisions to learn from in one step; numpy grids `[T, N]` but for the sequence.
 
     Args:
-        sequence: what the policy evaluates, `[T, N]`; without memory the decisions lie in one row, T = 1.
-        chosen: bool `[T, N]`, the decisions that count; None: all.
-        log_prob, value: `[M]` under the policy that collected, in `sequence`'s order where `chosen`.
-        advantage, target: `[M]`; the value's target is advantage plus old value.
+        sequence: what the policy evaluates; without memory the decisions lie in one row, T = 1.
+        log_prob, value: under the policy that collected.
+        advantage, target: the value's target is advantage plus old value.
+        chosen: bool, the decisions that count.
     """
 
     sequence: Sequence
-    chosen: torch.Tensor | None
-    log_prob: torch.Tensor
-    value: torch.Tensor
-    advantage: torch.Tensor
-    target: torch.Tensor
-
-
-def clipped_objective(ratio, advantage, clip):
-    """PPO's surrogate, to be maximised: `[M]` ratios and advantages to `[M]`.
-
-    Source: arXiv 1707.06347, eq. 7.
-    """
-    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
-
-
-def value_loss(value, old_value, target, clip):
-    """Half the mean squared error; with a clip, the larger of it and that of the value kept within `clip` of the old."""
-    squared = (value - target).square()
-    if clip is not None:
-        kept = old_value + (value - old_value).clamp(-clip, clip)
-        squared = torch.maximum(squared, (kept - target).square())
-    return 0.5 * squared.mean()
-
-
-def approximate_kl(log_ratio):
-    """Mean of (r - 1) - log r, an unbiased, never negative estimate of KL(old || new).
-
-    Source: Schulman 2020, "Approximating KL divergence", k3.
-    """
-    return (log_ratio.exp() - 1 - log_ratio).mean()
-
-
-def explained_variance(value, target) -> float:
-    """1 - Var[target - value] / Var[target]: 1 is perfect, 0 no better than a constant; NaN if targets do not vary."""
-    spread = float(np.var(target)) if len(target) else 0.0
-    return float("nan") if spread == 0 else 1 - float(np.var(target - value)) / spread
+    log_prob: np.ndarray
+    value: np.ndarray
+    advantage: np.ndarray
+    target: np.ndarray
+    chosen: np.ndarray
 
 
 ExtraLoss = Callable[[Minibatch, Evaluation], tuple[torch.Tensor, dict[str, float]]]
@@ -138,7 +108,7 @@ class PPO:
         settings: hyper-parameters.
         opponents: see `rollout.Opponents`; None: the learner plays itself.
         seed: of the games, the draws of actions and opponents, and the order of minibatches.
-        extra_loss: `(minibatch, evaluation) -> (loss, metrics)`, added to each minibatch's loss.
+        extra_loss: `(minibatch, evaluation) -> (loss, metrics)`; the loss, a tensor, is added to each minibatch's.
     """
 
     def __init__(
@@ -177,10 +147,7 @@ class PPO:
         )  # fmt: skip
         metrics: dict[str, list[float]] = defaultdict(list)
         for minibatch in self._minibatches(rollout, advantage, learned):
-            loss = self._loss(minibatch, clip, metrics)
-            loss.backward()
-            norm = self.optimizer.step(learning_rate, settings.max_gradient_norm)
-            metrics["losses/gradient_norm"].append(norm)
+            self._learn(minibatch, learning_rate, clip, metrics)
             if settings.target_kl is not None and metrics["losses/approx_kl"][-1] > 1.5 * settings.target_kl:
                 break
         self.frames += rollout.frames
@@ -203,82 +170,68 @@ class PPO:
             **_games(rollout),
         }
 
-    def _loss(self, minibatch: Minibatch, clip: float, metrics) -> torch.Tensor:
+    def _learn(self, minibatch: Minibatch, learning_rate: float, clip: float, metrics) -> None:
+        """One step of gradient descent on policy_loss + value_weight * value_loss - entropy_weight * entropy."""
         settings = self.settings
         evaluation = self.policy.evaluate(minibatch.sequence)
-        log_prob, entropy, value = evaluation[:3]
-        if minibatch.chosen is None:
-            log_prob, entropy, value = log_prob[0], entropy[0], value[0]
-        else:
-            log_prob, entropy, value = (part[minibatch.chosen] for part in (log_prob, entropy, value))
-        advantage = minibatch.advantage
-        if settings.normalise == "minibatch" and len(advantage) > 1:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-
-        log_ratio = log_prob - minibatch.log_prob
-        ratio = log_ratio.exp()
-        policy_loss = -clipped_objective(ratio, advantage, clip).mean()
-        values_loss = value_loss(value, minibatch.value, minibatch.target, settings.value_clip)
-        entropy = entropy.mean()
-        loss = policy_loss + settings.value_weight * values_loss - settings.entropy_weight * entropy
+        outputs = (evaluation.log_prob, evaluation.entropy, evaluation.value)
+        objective = ppo_objective(
+            *(output.numpy(force=True) for output in outputs), *minibatch[1:], clip=clip,
+            value_clip=settings.value_clip, value_weight=settings.value_weight,
+            entropy_weight=settings.entropy_weight, normalise=settings.normalise == "minibatch",
+        )  # fmt: skip
+        derivatives = tuple(torch.from_numpy(derivative).to(self.policy.device) for derivative in objective[:3])
         if self.extra_loss is not None:
             extra, measured = self.extra_loss(minibatch, evaluation)
-            loss = loss + extra
+            outputs, derivatives = (*outputs, extra), (*derivatives, torch.ones_like(extra))
             for name, figure in measured.items():
                 metrics[name].append(figure)
-
-        with torch.no_grad():
-            metrics["losses/policy_loss"].append(policy_loss.item())
-            metrics["losses/value_loss"].append(values_loss.item())
-            metrics["losses/entropy"].append(entropy.item())
-            metrics["losses/approx_kl"].append(approximate_kl(log_ratio).item())
-            metrics["losses/clip_fraction"].append(((ratio - 1).abs() > clip).float().mean().item())
-        return loss
+        norm = self.optimizer.step(outputs, derivatives, learning_rate, settings.max_gradient_norm)
+        for name, figure in zip(Objective._fields[3:], objective[3:], strict=True):
+            metrics[f"losses/{name}"].append(figure)
+        metrics["losses/gradient_norm"].append(norm)
 
     def _minibatches(self, rollout: Rollout, advantage, learned) -> Iterator[Minibatch]:
         """All epochs' minibatches: of decisions, or of whole rows for a policy with memory."""
-        settings = self.settings
         if not learned.any():
             return
         target = advantage + rollout.value
-        if settings.normalise == "rollout":
+        if self.settings.normalise == "rollout":
             known = advantage[learned]
             advantage = (advantage - known.mean()) / (known.std() + 1e-8)
-        figures = np.stack((rollout.log_prob, rollout.value, advantage, target), axis=-1)
-        batches = self._of_rows if self.policy.state_size else self._of_decisions
-        yield from batches(rollout, figures, learned)
+        figures = np.stack((rollout.log_prob, rollout.value, advantage, target))
+        yield from (self._of_rows if self.policy.state_size else self._of_decisions)(rollout, figures, learned)
 
     def _of_decisions(self, rollout: Rollout, figures, learned) -> Iterator[Minibatch]:
-        device, cells = self.policy.device, np.flatnonzero(learned)
-        parts = [part.reshape(learned.size, -1) for part in (*rollout.inputs, rollout.action, figures)]
+        device, settings, cells = self.policy.device, self.settings, np.flatnonzero(learned)
+        figures = figures.reshape(4, -1)
+        parts = [part.reshape(learned.size, -1) for part in (*rollout.inputs, rollout.action)]
         if rollout.options is not None:
             parts.append(rollout.options.reshape(learned.size, -1))
         parts = [torch.from_numpy(part).to(device) for part in parts]
         state = torch.empty(1, 0, device=device)
-        for _ in range(self.settings.epochs):
-            for chosen in np.array_split(self.generator.permutation(cells), self.settings.minibatches):
-                if len(chosen):
-                    index = torch.from_numpy(chosen).to(device)
-                    numbers, tokens, action, figure, *options = (part[index].unsqueeze(0) for part in parts)
-                    sequence = Sequence(Inputs(numbers, tokens), options[0] if options else None, action, state)
-                    yield Minibatch(sequence, None, *figure[0].unbind(dim=1))
+        for _ in range(settings.epochs):
+            for chosen in np.array_split(self.generator.permutation(cells), min(settings.minibatches, len(cells))):
+                index = torch.from_numpy(chosen).to(device)
+                numbers, tokens, action, *options = (part.index_select(0, index).unsqueeze(0) for part in parts)
+                sequence = Sequence(Inputs(numbers, tokens), options[0] if options else None, action, state)
+                yield Minibatch(sequence, *figures[:, None, chosen], np.ones((1, len(chosen)), bool))
 
     def _of_rows(self, rollout: Rollout, figures, learned) -> Iterator[Minibatch]:
-        device, rows = self.policy.device, np.flatnonzero(learned.any(axis=0))
-        parts = [torch.from_numpy(part).to(device) for part in (*rollout.inputs, rollout.action, figures, learned)]
+        device, settings, rows = self.policy.device, self.settings, np.flatnonzero(learned.any(axis=0))
+        parts = [torch.from_numpy(part).to(device) for part in (*rollout.inputs, rollout.action)]
         if rollout.options is not None:
             parts.append(torch.from_numpy(rollout.options).to(device))
         states = torch.from_numpy(rollout.state).to(device)
-        for _ in range(self.settings.epochs):
-            for chosen in np.array_split(self.generator.permutation(rows), self.settings.minibatches):
-                if len(chosen):
-                    index = torch.from_numpy(chosen).to(device)
-                    numbers, tokens, action, figure, count, *options = (part[:, index] for part in parts)
-                    sequence = Sequence(
-                        Inputs(numbers, tokens), options[0] if options else None, action, states[index],
-                        rollout.reset[:, chosen], rollout.deciding[:, chosen],
-                    )  # fmt: skip
-                    yield Minibatch(sequence, count, *figure[count].unbind(dim=1))
+        for _ in range(settings.epochs):
+            for chosen in np.array_split(self.generator.permutation(rows), min(settings.minibatches, len(rows))):
+                index = torch.from_numpy(chosen).to(device)
+                numbers, tokens, action, *options = (part.index_select(1, index) for part in parts)
+                sequence = Sequence(
+                    Inputs(numbers, tokens), options[0] if options else None, action, states[index],
+                    rollout.reset[:, chosen], rollout.deciding[:, chosen],
+                )  # fmt: skip
+                yield Minibatch(sequence, *figures[:, :, chosen], learned[:, chosen])
 
     def save(self, folder: str | Path) -> None:
         """Write everything `restore` needs to end where an uninterrupted run would, bit for bit on a CPU."""

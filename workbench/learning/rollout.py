@@ -128,12 +128,26 @@ class Rollout(NamedTuple):
     frames: int
 
 
+def seats_that_act(env: Env, seed: int = 0, steps: int = 64) -> tuple[int, ...]:
+    """The seats that ever decide, found by playing at random; leaves the env in need of a `reset`."""
+    generator, now = np.random.default_rng(0), env.reset(seed)
+    acted = now.acting.any(axis=0)
+    for _ in range(steps):
+        if acted.all():
+            break
+        now = env.step(
+            np.stack([np.where(allowed, generator.random(allowed.shape), -1).argmax(-1) for allowed in now.legal], -1)
+        )
+        acted |= now.acting.any(axis=0)
+    return tuple(np.flatnonzero(acted).tolist())
+
+
 class Collector:
     """Plays `env` with `policy` and gathers rollouts of `steps` steps.
 
     Each game's opponent and the learner's seat are drawn when the game begins and stay to its end; recurrent states
-    begin at zero with each game. Against itself the learner learns from both seats. In an env whose attribute
-    `learning_seats` names one seat, as a single agent's env does, there are no rows for the other.
+    begin at zero with each game. Against itself the learner learns from both seats. A seat that never acts, as in a
+    single agent's env, has no rows.
 
     Args:
         env: reset here with `seed`.
@@ -145,7 +159,7 @@ class Collector:
     ):
         self.env, self.policy, self.steps, self.generator = env, policy, steps, generator
         self.opponents: Opponents = opponents or SelfOnly()
-        self.seats = tuple(getattr(env, "learning_seats", range(SEATS)))
+        self.seats = seats_that_act(env, seed)
         if len(self.seats) < SEATS and opponents is not None:
             raise ValueError(f"{env.spec.name} is played from one seat; it cannot have opponents")
         games, layout = env.batch_size, policy.layout
@@ -154,6 +168,7 @@ class Collector:
         self._numbers = np.zeros((*shape, layout.number_width), np.float32)
         self._tokens = np.zeros((*shape, layout.token_width), layout.token_type)
         self._options = np.ones((*shape, layout.option_width), bool)
+        self._masked = np.zeros(steps, bool)
         self._action = np.zeros((*shape, len(layout.sizes)), np.int64)
         self._log_prob, self._value, self._reward, self._end_value = (np.zeros(shape, np.float32) for _ in range(4))
         self._deciding, self._reset, self._ended = (np.zeros(shape, bool) for _ in range(3))
@@ -189,6 +204,8 @@ class Collector:
     def _decide(self, t: int) -> bool:
         """Fill `_actions`; whether everything was legal for the learner's rows."""
         now, policy, rows = self._now, self.policy, len(self._state)
+        if len(self.seats) < SEATS and now.acting[:, 1 - self.seats[0]].any():
+            raise RuntimeError(f"{self.env.spec.name}: seat {1 - self.seats[0]} acts, but never did while probed")
         self._reset[t] = np.repeat(self._began, len(self.seats))
         if self._began.any():
             self._state[self._reset[t]] = 0.0
@@ -197,7 +214,7 @@ class Collector:
         self._deciding[t] = deciding
         inputs = self._inputs(now.observation, rows)
         self._numbers[t], self._tokens[t] = inputs
-        legal = [allowed[:, self._seat_columns].reshape(rows, -1) for allowed in now.legal]
+        legal = [allowed[:, self._seat_columns] for allowed in now.legal]
         if deciding.all():
             options = policy.layout.options(legal, rows)
             decision = policy.act_on(
@@ -206,14 +223,19 @@ class Collector:
             self._action[t], self._log_prob[t], self._value[t], self._state = decision
         else:
             who = np.flatnonzero(deciding)
+            legal = [allowed.reshape(rows, -1) for allowed in legal]
             options = policy.layout.options([allowed[who] for allowed in legal], len(who))
             if len(who):
                 chosen = Inputs(self._numbers[t, who], self._tokens[t, who])
                 decision = policy.act_on(chosen, options, self._state[who], 1.0, self.generator)
                 self._action[t, who], self._log_prob[t, who], self._value[t, who] = decision[:3]
                 self._state[who] = decision.state
-        # steps where all is legal for whoever decides need no mask, unless another step of the rollout does
-        self._options[t] = True if options is None else np.concatenate(legal, axis=1)
+        # where all is legal for whoever decides no mask is needed, unless another step of the rollout needs one
+        if options is not None:
+            self._options[t] = np.concatenate([allowed.reshape(rows, -1) for allowed in legal], axis=1)
+        elif self._masked[t]:
+            self._options[t] = True
+        self._masked[t] = options is not None
         self._actions[:, self._seat_columns] = self._action[t].reshape(self._actions[:, self._seat_columns].shape)
         for member in [*self._opponent_state]:
             self._decide_for(member)

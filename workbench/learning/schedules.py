@@ -76,9 +76,9 @@ def _exponential(schedule, progress):
 def _restarts(schedule, progress):
     """Source: Loshchilov, Hutter 2017, "SGDR", arXiv 1608.03983."""
     start, length = 0.0, schedule.first
-    while progress >= start + length:
+    while progress >= start + length - 1e-9:
         start, length = start + length, length * schedule.growth
-    return _cosine(schedule, (progress - start) / length)
+    return _cosine(schedule, max(progress - start, 0.0) / length)
 
 
 _CURVES = {

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
+from workbench.policies.dense import dense
 from workbench.policies.settings import PolicySettings
 
 
@@ -58,12 +59,10 @@ class MLP(Backbone):
             self.layers.append(nn.Linear(inputs, width))
             inputs = width
         self.width = inputs
-        self.activation = getattr(torch, settings.activation, None) or getattr(nn.functional, settings.activation)
+        self.activation = settings.activation
 
     def forward(self, x):
-        for layer in self.layers:
-            x = self.activation(layer(x))
-        return x
+        return dense(x, [part for layer in self.layers for part in (layer.weight, layer.bias)], self.activation)
 
     def step(self, x, state):
         return self(x), state

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from workbench.envs.core import EnvSpec
+from workbench.policies.dense import dense
 from workbench.policies.settings import PolicySettings
 
 
@@ -50,11 +51,16 @@ class Layout:
 
     def options(self, legal, rows: int) -> np.ndarray | None:
         """Legal masks of all heads as one bool `[rows, L]`, None where everything is legal."""
-        if all(allowed.all() for allowed in legal):
+        if all(_all_true(allowed) for allowed in legal):
             return None
         if len(legal) == 1:
             return np.ascontiguousarray(legal[0].reshape(rows, -1))
         return np.concatenate([allowed.reshape(rows, -1) for allowed in legal], axis=1)
+
+
+def _all_true(mask) -> bool:
+    # an env without illegal options may hand out one True, broadcast
+    return bool(mask.flat[0]) if not any(mask.strides) and mask.size else bool(mask.all())
 
 
 def _joined(observation, fields, rows, dtype):
@@ -81,18 +87,19 @@ class Encoder(nn.Module):
         self.normalise = nn.LayerNorm(layout.number_width) if settings.normalise and self.has_numbers else None
         self.width = layout.number_width
         if self.has_tokens:
-            first_row, offsets = {}, []
+            first_row, rows, offsets = {}, 0, []
             for (_, size), vocabulary in zip(layout.tokens, layout.vocabularies, strict=True):
-                start = first_row.setdefault(vocabulary, sum(first_row))
-                offsets += [start] * size
-            self.table = nn.Embedding(sum(first_row), settings.embedding)
+                if vocabulary not in first_row:
+                    first_row[vocabulary], rows = rows, rows + vocabulary
+                offsets += [first_row[vocabulary]] * size
+            self.table = nn.Embedding(rows, settings.embedding)
             self.register_buffer("offsets", torch.tensor(offsets, dtype=torch.int32), persistent=False)
             self.spans = [size for _, size in layout.tokens] if settings.pool == "mean" else None
             self.width += settings.embedding * (len(layout.tokens) if self.spans else layout.token_width)
         self.projection = None
         if settings.projection:
             self.projection = nn.Linear(self.width, settings.projection)
-            self.activation = getattr(torch, settings.activation, None) or getattr(nn.functional, settings.activation)
+            self.activation = settings.activation
             self.width = settings.projection
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
@@ -106,4 +113,6 @@ class Encoder(nn.Module):
             else:
                 parts += [field.mean(dim=-2) for field in embedded.split(self.spans, dim=-2)]
         encoded = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        return encoded if self.projection is None else self.activation(self.projection(encoded))
+        if self.projection is None:
+            return encoded
+        return dense(encoded, [self.projection.weight, self.projection.bias], self.activation)

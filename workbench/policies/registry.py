@@ -21,6 +21,7 @@ _SCRIPTED_MODULES = {
     "melee-mock": "workbench.envs.melee.scripted",
     "kuhn": "workbench.envs.poker",
     "leduc": "workbench.envs.poker",
+    "memory": "workbench.envs.memory",
     "rps": "workbench.envs.matrix",
     "matrix": "workbench.envs.matrix",
 }
