@@ -17,7 +17,7 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -32,7 +32,8 @@ _INIT, _RESET, _STEP, _REPLAY, _DESCRIBE = range(1, 6)
 _REQUEST, _REPLY = struct.Struct("<ii"), struct.Struct("<iiii")
 _PIPE_BYTES = 1 << 20
 _MOST_CRASHES = 3  # of one process without a step in between
-_STDERR_LINES = 15
+_STDERR_LINES = 30
+_LONG_WORK = 120.0  # seconds that loading Showdown, or replaying long battles, may take on a busy machine
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 HEAD = np.dtype(
@@ -58,11 +59,12 @@ class NodeProcess:
 
     Args:
         config: what `bridge.mjs` wants to know, see there.
-        timeout: seconds to wait for an answer before the process counts as dead.
+        timeout: seconds to wait for the answer to a step before the process counts as dead.
     """
 
     def __init__(self, config: dict, timeout: float):
         self.timeout = timeout
+        self._patience: float | None = None  # seconds for the next answer only
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         # Showdown's simulator allocates much and keeps little: a larger young generation halves its collections
         command = [showdown.node_executable(), "--max-semi-space-size=16", _SCRIPT, showdown.showdown_folder()]
@@ -87,6 +89,8 @@ class NodeProcess:
         Raises:
             SimulatorDied: the process no longer reads.
         """
+        if operation in (_INIT, _RESET, _REPLAY):
+            self._patience = max(self.timeout, _LONG_WORK)
         pending = memoryview(_REQUEST.pack(len(payload), operation) + bytes(payload))
         try:
             while pending:
@@ -107,10 +111,11 @@ class NodeProcess:
         Raises:
             SimulatorDied: the pipe ended or stayed silent for `timeout` seconds.
         """
-        deadline = time.monotonic() + self.timeout
+        timeout, self._patience = self._patience or self.timeout, None
+        deadline = time.monotonic() + timeout
         while buffers:
             if not self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise self._died(f"said nothing for {self.timeout:g} s")
+                raise self._died(f"said nothing for {timeout:g} s")
             got = os.readv(self._out, buffers)
             if got == 0:
                 raise self._died("ended")
@@ -231,7 +236,7 @@ class Simulators:
         self._steps[:] = 0
         self._given.clear()
         self._games[:] = 0
-        self._ask_all(lambda node, part: node.send(_RESET, struct.pack("<Q", self.seed)))
+        self._ask_all(_RESET, lambda part: struct.pack("<Q", self.seed))
 
     def begin_step(self, choices: np.ndarray) -> None:
         """Send Showdown choices, int8 `[B, 2]`, to all processes and return at once; `end_step` collects."""
@@ -294,21 +299,36 @@ class Simulators:
         if self._pending is not None:
             self.end_step()
 
-    def _ask_all(self, send) -> None:
-        for node, part in zip(self._nodes, self._parts, strict=True):
-            send(node, part)
+    def _ask_all(self, operation: int, payload: Callable[[slice], bytes]) -> None:
+        """Ask every process for its battles anew; one that turns out to be dead is replaced and asked again."""
+        failed: dict[int, SimulatorDied] = {}
         for index, part in enumerate(self._parts):
-            self._receive(index, part)
+            try:
+                self._nodes[index].send(operation, payload(part))
+            except SimulatorDied as died:
+                failed[index] = died
+        for index, part in enumerate(self._parts):
+            try:
+                if index in failed:
+                    raise failed[index]
+                self._receive(index, part)
+            except SimulatorDied as died:
+                self._replace(index, died)
+                self._nodes[index].send(operation, payload(part))
+                self._receive(index, part)
 
-    def _revive(self, index: int, died: SimulatorDied) -> None:
-        """A new process in the state the dead one had before the current step."""
-        part = self._parts[index]
+    def _replace(self, index: int, died: SimulatorDied) -> None:
         self.crashes += 1
+        part = self._parts[index]
         _log.warning("%s\nit is replaced and its %d battles are replayed", died, part.stop - part.start)
         self._nodes[index].close()
         self._nodes[index] = self._start(part)
-        self._nodes[index].send(_REPLAY, self._replay_request(part))
-        self._receive(index, part)
+
+    def _revive(self, index: int, died: SimulatorDied) -> None:
+        """A new process in the state the dead one had before the current step."""
+        self._replace(index, died)
+        self._nodes[index].send(_REPLAY, self._replay_request(self._parts[index]))
+        self._receive(index, self._parts[index])
 
     def _replay_request(self, part: slice) -> bytes:
         indices = range(part.start, part.stop)
@@ -357,22 +377,36 @@ class Simulators:
             given = tuple(text.tobytes().rstrip(b"\0").decode() for text in pair)
             if given != self._drawn(index):
                 self._given[index] = given
-        self._ask_all(lambda node, part: node.send(_REPLAY, self._replay_request(part)))
+        self._ask_all(_REPLAY, self._replay_request)
 
     def describe(self, index: int) -> dict:
         """The battle of a slot as its referee sees it, for people."""
         self._settle()
-        for node, part in zip(self._nodes, self._parts, strict=True):
-            if part.start <= index < part.stop:
-                node.send(_DESCRIBE, struct.pack("<i", index - part.start))
-                return json.loads(node.receive_text())
-        raise IndexError(f"slot {index} of {len(self.slots)}")
+        if not 0 <= index < len(self.slots):
+            raise IndexError(f"slot {index} of {len(self.slots)}")
+        at = next(at for at, part in enumerate(self._parts) if part.start <= index < part.stop)
+        request = struct.pack("<i", index - self._parts[at].start)
+        try:
+            self._nodes[at].send(_DESCRIBE, request)
+            return json.loads(self._nodes[at].receive_text())
+        except SimulatorDied as died:
+            head, views = self.head.copy(), self.views.copy()
+            self._revive(at, died)
+            self.head[:], self.views[:] = head, views
+            self._nodes[at].send(_DESCRIBE, request)
+            return json.loads(self._nodes[at].receive_text())
 
     def close(self) -> None:
         """End all processes; may be called twice."""
         for node in self._nodes:
             node.close()
         self._nodes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
 
 
 def _bytes(array: np.ndarray) -> memoryview:
