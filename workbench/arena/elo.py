@@ -62,16 +62,16 @@ def elo(
         matches: the games.
         k: points at stake in a game, or a function of the games a player has behind him (`settling_k`).
         initial: everybody's first rating.
-        order: in which games are rated. `"interleaved"`: the first game of every pair, then the second …, as a
-            tournament in rounds; `"table"`: as the rows stand; `"time"`: by when they began.
+        order: in which games are rated. `"interleaved"`: in rounds, the first game of every pair, then the second …,
+            each round shuffled; `"table"`: as the rows stand; `"time"`: by when they began.
         shuffles: 0, or the number of random orders over whose final ratings to average, so that no order is preferred;
             the progression remains that of `order`.
-        seed: of the shuffles.
+        seed: of all shuffling.
 
     Raises:
         ValueError: unknown order.
     """
-    table = _ordered(matches, order)
+    table = _ordered(matches, order, seed)
     policies = matches.policies
     index = {policy: i for i, policy in enumerate(policies)}
     first = table["policy_0"].map(index).to_numpy(np.int64)
@@ -103,7 +103,7 @@ def elo(
     return Elo(ratings, progression, None if callable(k) else float(k), float(initial))
 
 
-def _ordered(matches: Matches, order: str) -> pd.DataFrame:
+def _ordered(matches: Matches, order: str, seed: int) -> pd.DataFrame:
     table = matches.table
     table = table[table["policy_0"] != table["policy_1"]]
     if order == "table":
@@ -113,7 +113,7 @@ def _ordered(matches: Matches, order: str) -> pd.DataFrame:
     if order == "interleaved":
         pair = pd.Series([tuple(sorted(both)) for both in zip(table["policy_0"], table["policy_1"], strict=True)])
         turn = pair.groupby(pair, sort=False).cumcount().to_numpy() if len(pair) else np.zeros(0, int)
-        return table.iloc[np.argsort(turn, kind="stable")]
+        return table.iloc[np.lexsort((np.random.default_rng(seed).random(len(pair)), turn))]
     raise ValueError(f"order={order!r}; expected 'interleaved', 'table' or 'time'")
 
 

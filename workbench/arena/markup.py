@@ -35,14 +35,16 @@ def table_html(
     caption: str = "",
     note: str = "",
 ) -> str:
-    """An HTML table; `left` are the columns aligned left, `note` stands under it."""
+    """An HTML table; `left` are the columns aligned left, `note` stands under it; no head where no column has a name."""
     left = set(left)
     parts = [f'<div style="{FONT};overflow-x:auto"><table style="{_TABLE}">']
     if caption:
         parts.append(f'<caption style="{_CAPTION}">{escape(caption)}</caption>')
-    parts.append("<thead><tr>")
-    parts += [f'<th style="{_HEAD};{_align(i in left)}">{escape(str(name))}</th>' for i, name in enumerate(columns)]
-    parts.append("</tr></thead><tbody>")
+    if any(columns):
+        parts.append("<thead><tr>")
+        parts += [f'<th style="{_HEAD};{_align(i in left)}">{escape(str(name))}</th>' for i, name in enumerate(columns)]
+        parts.append("</tr></thead>")
+    parts.append("<tbody>")
     for row in rows:
         parts.append("<tr>")
         for i, cell in enumerate(row):

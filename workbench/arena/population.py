@@ -237,10 +237,15 @@ class Population:
         return pd.DataFrame(rows, columns=names).sort_values("elo", ascending=False, kind="stable", ignore_index=True)
 
     def metrics(self) -> dict[str, float]:
-        """`charts/elo`, `charts/population_size`, and `charts/win_rate/<id>` of everybody met."""
-        rates = {f"charts/win_rate/{id}": self._members[id].record for id in self.members}
-        met = {name: record.win_rate for name, record in rates.items() if record.games}
-        return {"charts/elo": self.rating, "charts/population_size": float(len(self.members)), **met}
+        """`population/elo`, `population/size`, and of everybody met `population/win_rate/<id>`, the learner's of late,
+        with `population/games/<id>`, the number of games it rests on."""
+        metrics = {"population/elo": self.rating, "population/size": float(len(self.members))}
+        for id in self.members:
+            record = self._members[id].record
+            if record.games:
+                metrics[f"population/win_rate/{id}"] = record.recent_score / record.recent_games
+                metrics[f"population/games/{id}"] = record.recent_games
+        return metrics
 
     def _repr_html_(self) -> str:
         rows = [

@@ -1,0 +1,29 @@
+"""All figures in one place."""
+
+from workbench.ui.data_plots import filter_summary, length_distributions
+from workbench.ui.style import Figure, Palette, save_figure, short_names
+from workbench.ui.tournament_plots import (
+    elo_progression,
+    elo_rankings,
+    save_tournament_figures,
+    statistics_comparison,
+    winrate_heatmap,
+)
+from workbench.ui.training_plots import learning_over_generations, training_curves, win_rate_curves
+
+__all__ = [
+    "Figure",
+    "Palette",
+    "elo_progression",
+    "elo_rankings",
+    "filter_summary",
+    "learning_over_generations",
+    "length_distributions",
+    "save_figure",
+    "save_tournament_figures",
+    "short_names",
+    "statistics_comparison",
+    "training_curves",
+    "win_rate_curves",
+    "winrate_heatmap",
+]
