@@ -88,40 +88,47 @@ def test_won_only(folder_of):
     assert len(won) == won.games == 20 and {one.game.outcome for one in won} == {1}
 
 
-@pytest.mark.parametrize("taken", [0, 7, 95, 130])
+@pytest.mark.parametrize("taken", [0, 7, 95, 230])
 def test_goes_on_bit_for_bit(folder_of, taken):
     folders = [folder_of("a", 0, 30), folder_of("b", 100, 20)]
-    whole = Dataset(folders, seed=4)
+    whole = Dataset(folders, seed=4, length=3)
     whole.sample(taken)
     state = json.loads(json.dumps(whole.state()))
-    expected = [whole.batch(5, length=3) for _ in range(20)]
-    again = Dataset(folders, seed=99)
+    expected = [whole.batch(5) for _ in range(60)]
+    again = Dataset(folders, seed=99, length=3)
     again.sample(3)
     again.restore(state)
     for wanted in expected:
-        found = again.batch(5, length=3)
+        found = again.batch(5)
         assert found.games == wanted.games
         for name in ("action", "reward", "ended", "lengths"):
             np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
         np.testing.assert_array_equal(found.observations["number"], wanted.observations["number"])
-    with pytest.raises(ValueError, match="2 folders with 100 trajectories; here are 1 with 60"):
-        Dataset(folders[:1]).restore(state)
+    with pytest.raises(ValueError, match="2 folders with 100 trajectories, length 3; here are 1 with 60, length 3"):
+        Dataset(folders[:1], length=3).restore(state)
 
 
-def test_batches_cut_long_trajectories_anywhere(folder_of):
-    dataset = Dataset(folder_of("a", 0, 100), seed=3)
-    begins, ends = Counter(), 0
-    for _ in range(20):
-        batch = dataset.batch(10, length=4)
-        assert batch.acting.shape[0] <= 4
-        for row, length in enumerate(batch.lengths):
-            decisions = 2 + int(batch.games[row].match_id[5:]) % 5
-            begin = int(batch.observations["number"][0, row, 1])
-            assert length == min(4, decisions) and begin + length <= decisions
-            begins[begin] += 1
-            assert batch.ended[length - 1, row] == (begin + length == decisions)
-            ends += int(batch.ended[:, row].sum())
-    assert set(begins) == {0, 1, 2} and 0 < ends < 200
+def test_an_epoch_of_stretches_has_every_decision_once(folder_of):
+    dataset = Dataset(folder_of("a", 0, 50), seed=3, length=4)
+    every = {
+        (f"game-{number}", seat, decision)
+        for number in range(50)
+        for seat in (0, 1)
+        for decision in range(2 + number % 5)
+    }
+    parts = sum(-(-(2 + number % 5) // 4) for number in range(50)) * 2  # games of 5 and 6 decisions come in two
+    for _ in range(2):
+        seen = []
+        for one in dataset.sample(parts):
+            assert len(one) <= 4
+            begin = int(one.observation["number"][0, 1])
+            decisions = 2 + int(one.game.match_id[5:]) % 5
+            assert one.ends == (begin + len(one) == decisions)
+            seen += [(one.game.match_id, one.game.seat, begin + at) for at in range(len(one))]
+        assert len(seen) == len(every) and set(seen) == every
+    assert dataset.batch(40).acting.shape == (4, 40)
+    with pytest.raises(ValueError, match="length is 0"):
+        Dataset(dataset.folders[0].path, length=0)
 
 
 def test_damaged_files_are_named_and_passed_over(folder_of, scramble):
@@ -148,7 +155,7 @@ def test_nothing_to_read(folder_of, scramble, tmp_path):
         Dataset(folder, split="validation", validation_fraction=0)
     for chunk in (folder / "toy").iterdir():
         scramble(chunk)
-    with pytest.raises(EmptyDataset, match=r"none of 6 trajectories can be read"):
+    with pytest.raises(EmptyDataset, match="no trajectory can be read"):
         Dataset(folder).sample(1)
 
 

@@ -33,10 +33,25 @@ def test_cut_games_and_windows_do_not_end(make_trajectory):
     window = whole.window(1, 2)
     assert window.observation["number"].tolist() == [[1, 1], [1, 2], [1, 3]]
     assert window.reward.tolist() == whole.reward[1:3].tolist()
-    assert not pad([window], whole=[False]).ended.any()
+    assert not pad([window]).ended.any() and pad([whole.window(2, 2)]).ended[-1, 0]
     assert len(whole.window(3, 10)) == 1
     with pytest.raises(IndexError, match="starts at 4"):
         whole.window(4, 1)
+
+
+def test_stretches_hold_every_decision_once(make_trajectory):
+    for decisions, length, expected in (
+        (5, 5, [5]),
+        (6, 5, [3, 3]),
+        (11, 5, [3, 4, 4]),
+        (1, 5, [1]),
+        (4, 1, [1, 1, 1, 1]),
+    ):
+        parts = make_trajectory(1, decisions=decisions).stretches(length)
+        assert [len(part) for part in parts] == expected
+        assert [part.ends for part in parts] == [False] * (len(parts) - 1) + [True]
+        seen = np.concatenate([part.observation["number"][:-1, 1] for part in parts])
+        assert seen.tolist() == list(range(decisions))
 
 
 def test_unknown_actions_are_not_known_and_not_illegal(make_trajectory):

@@ -1,7 +1,7 @@
 """Datasets that are streamed from folders: mixed by weights, shuffled, resumable bit for bit, in bounded memory.
 
->>> dataset = Dataset(["selfplay/v1", "replays"], weights=[0.5, 0.5], spec=env.spec, seed=1)
->>> batch = dataset.batch(64, length=128)
+>>> dataset = Dataset(["selfplay/v1", "replays"], weights=[0.5, 0.5], spec=env.spec, length=128, seed=1)
+>>> batch = dataset.batch(64)
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ class EmptyDataset(ValueError):
 class Dataset:
     """Trajectories of one env from one or several folders.
 
-    `sample` and `batch` draw without end: each draw picks a folder by weight, then takes that folder's next trajectory.
-    A folder is gone through in an order shuffled anew each epoch: chunks of games in random order, `WINDOW_SHARDS` of
-    them in memory at a time and mixed among themselves.
+    `sample` and `batch` draw without end: each draw picks a folder by weight, then takes that folder's next stretch of a
+    game. A folder is gone through in an order shuffled anew each epoch, every decision once: chunks of games come in
+    random order, `WINDOW_SHARDS` of them in memory at a time and mixed among themselves.
 
     Args:
         folders: written by a `Recorder`, by a filter, or by Metamon; an env's folder or the root above it.
         weights: of each folder; how often a sample comes from it. By default in proportion to trajectories.
         spec: of the env to learn for; what does not fit is refused. None takes what the first trajectory is.
+        length: longer games are cut into stretches of at most so many decisions; by default games stay whole.
         seed: of all that is random.
         split: "train" or "validation" leave out the other part, "all" nothing. Both views of a game are in the same
             part.
@@ -58,6 +59,7 @@ class Dataset:
         weights: Sequence[float] | None = None,
         *,
         spec: EnvSpec | None = None,
+        length: int | None = None,
         seed: int = 0,
         split: str = "all",
         validation_fraction: float = 0.1,
@@ -67,6 +69,8 @@ class Dataset:
     ):
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
+        if length is not None and length < 1:
+            raise ValueError(f"length is {length}; expected at least 1, or None for whole games")
         paths = [folders] if isinstance(folders, str | Path) else list(folders)
         if not paths:
             raise ValueError("a dataset needs at least one folder")
@@ -88,7 +92,8 @@ class Dataset:
         self._spec, self._reward = spec, reward
         self._kind: tuple[str, str] | None = None if spec is None else (spec.name, spec.fingerprint)
         self._seed, self._generator = seed, np.random.default_rng(seed)
-        self._streams = [_Stream(folder.shards, (seed, number), self) for number, folder in enumerate(self.folders)]
+        self._length = length
+        self._streams = [_Stream(self, number) for number in range(len(self.folders))]
 
     def __len__(self) -> int:
         """Trajectories (two of most games)."""
@@ -100,22 +105,13 @@ class Dataset:
         return len({entry.game.match_id for folder in self.folders for entry in folder.entries})
 
     def sample(self, count: int) -> list[Trajectory]:
-        """The next `count` trajectories of the mixture."""
+        """The next `count` games, or stretches of games, of the mixture."""
         chosen = self._generator.choice(len(self._streams), size=count, p=self._weights)
         return [self._streams[folder].draw() for folder in chosen]
 
-    def batch(self, count: int, length: int | None = None) -> Batch:
-        """The next `count` trajectories side by side; of those longer than `length`, a random stretch of that length."""
-        rows, whole = [], []
-        for one in self.sample(count):
-            if length is not None and len(one) > length:
-                start = int(self._generator.integers(len(one) - length + 1))
-                whole.append(start + length == len(one))
-                one = one.window(start, length)
-            else:
-                whole.append(True)
-            rows.append(one)
-        return pad(rows, whole)
+    def batch(self, count: int) -> Batch:
+        """The next `count` games, or stretches of games, side by side."""
+        return pad(self.sample(count))
 
     def __iter__(self) -> Iterator[Trajectory]:
         """Every trajectory once, folder by folder, in the order of the files; changes no state."""
@@ -128,8 +124,9 @@ class Dataset:
         return {
             "seed": self._seed,
             "generator": self._generator.bit_generator.state,
-            "streams": [{"epoch": stream.epoch, "position": stream.position} for stream in self._streams],
+            "streams": [list(stream.place) for stream in self._streams],
             "trajectories": len(self),
+            "length": self._length,
         }
 
     def restore(self, state: dict) -> None:
@@ -138,15 +135,16 @@ class Dataset:
         Raises:
             ValueError: the folders do not hold what they held then.
         """
-        if len(state["streams"]) != len(self._streams) or state["trajectories"] != len(self):
+        then = (len(state["streams"]), state["trajectories"], state["length"])
+        now = (len(self._streams), len(self), self._length)
+        if then != now:
             raise ValueError(
-                f"the dataset's state is of {len(state['streams'])} folders with {state['trajectories']} trajectories; "
-                f"here are {len(self._streams)} with {len(self)}"
+                "the dataset's state is of {} folders with {} trajectories, length {}; ".format(*then)
+                + "here are {} with {}, length {}".format(*now)
             )
         self._seed, self._generator.bit_generator.state = state["seed"], state["generator"]
-        for number, (stream, place) in enumerate(zip(self._streams, state["streams"], strict=True)):
-            stream.seed = (self._seed, number)
-            stream.go_to(place["epoch"], place["position"])
+        for stream, place in zip(self._streams, state["streams"], strict=True):
+            stream.go_to(*place)
 
     def _read(self, entries: Sequence[Entry]) -> list[Trajectory | None]:
         skipped: list[tuple[Path, str]] = []
@@ -180,42 +178,46 @@ def _normalised(weights: Sequence[float] | None, folders: Sequence[Folder]) -> n
 
 
 class _Stream:
-    """One folder's trajectories without end; where it stands is an epoch and a position in it, nothing more."""
+    """One folder without end; where it stands are three numbers: an epoch, a window of it, and an index into that."""
 
-    def __init__(self, shards: list[list[Entry]], seed: tuple[int, int], dataset: Dataset):
-        self.shards, self.seed, self.dataset = shards, seed, dataset
-        self.go_to(0, 0)
+    def __init__(self, dataset: Dataset, number: int):
+        self.dataset, self.number = dataset, number
+        self.shards = dataset.folders[number].shards
+        self.windows = -(-len(self.shards) // WINDOW_SHARDS)
+        self.go_to(0, 0, 0)
 
-    def go_to(self, epoch: int, position: int) -> None:
-        self.epoch, self.position = epoch, position
-        generator = np.random.default_rng((*self.seed, epoch))
-        order = generator.permutation(len(self.shards))
-        self._windows = []
-        for at in range(0, len(order), WINDOW_SHARDS):
-            entries = [entry for shard in order[at : at + WINDOW_SHARDS] for entry in self.shards[shard]]
-            self._windows.append((entries, generator.permutation(len(entries))))
-        self._ends = np.cumsum([len(entries) for entries, _ in self._windows])
-        self._loaded, self._number = [], -1
+    @property
+    def place(self) -> tuple[int, int, int]:
+        return self.epoch, self.window, self.index
+
+    def go_to(self, epoch: int, window: int, index: int) -> None:
+        self.epoch, self.window, self.index = epoch, window, index
+        self._stretches: list[Trajectory] | None = None
 
     def draw(self) -> Trajectory:
-        """The next trajectory that can be read.
+        """The next stretch of a game that can be read.
 
         Raises:
-            EmptyDataset: a whole epoch went by without one.
+            EmptyDataset: all windows of an epoch went by without one.
         """
-        unreadable = 0
-        while True:
-            if self.position >= self._ends[-1]:
-                self.go_to(self.epoch + 1, 0)
-            number = int(np.searchsorted(self._ends, self.position, side="right"))
-            if number != self._number:
-                self._loaded, self._number = [], number  # free the old window before reading the new one
-                self._loaded = self.dataset._read(self._windows[number][0])
-            begin = self._ends[number] - len(self._loaded)
-            one = self._loaded[self._windows[number][1][self.position - begin]]
-            self.position += 1
-            if one is not None:
-                return one
-            unreadable += 1
-            if unreadable >= self._ends[-1]:
-                raise EmptyDataset(f"none of {self._ends[-1]} trajectories can be read; see Dataset.skipped")
+        for _ in range(self.windows + 1):
+            if self._stretches is None:
+                self._stretches = self._load()
+            if self.index < len(self._stretches):
+                self.index += 1
+                return self._stretches[self.index - 1]
+            last = self.window + 1 == self.windows
+            self.go_to(self.epoch + last, 0 if last else self.window + 1, 0)
+        raise EmptyDataset(f"{self.dataset.folders[self.number].path}: no trajectory can be read; see Dataset.skipped")
+
+    def _load(self) -> list[Trajectory]:
+        """The stretches of the current window, in the order that the seed and the place decide."""
+        seed = (self.dataset._seed, self.number, self.epoch)
+        order = np.random.default_rng(seed).permutation(len(self.shards))
+        chosen = order[self.window * WINDOW_SHARDS : (self.window + 1) * WINDOW_SHARDS]
+        games = [
+            one for one in self.dataset._read([e for shard in chosen for e in self.shards[shard]]) if one is not None
+        ]
+        length = self.dataset._length
+        stretches = games if length is None else [part for one in games for part in one.stretches(length)]
+        return [stretches[at] for at in np.random.default_rng((*seed, self.window)).permutation(len(stretches))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,6 +59,7 @@ class Trajectory:
         reward: float32 `[N]`; earned between decision t and the next one or the end.
         log_prob: float32 `[N]`, behaviour log-probability of the whole action, NaN where unknown.
         view: int16 `[N + 1, VIEW_SIZE]`, for envs whose observation is computed from such rows (gen1ou); else None.
+        ends: the last decision is the game's last; False for a stretch of a game that was cut before.
     """
 
     game: Game
@@ -67,6 +69,7 @@ class Trajectory:
     reward: np.ndarray
     log_prob: np.ndarray
     view: np.ndarray | None = None
+    ends: bool = True
 
     def __len__(self) -> int:
         return len(self.action)
@@ -84,7 +87,13 @@ class Trajectory:
             reward=self.reward[start:end],
             log_prob=self.log_prob[start:end],
             view=None if self.view is None else self.view[start : end + 1],
+            ends=self.ends and end == len(self),
         )
+
+    def stretches(self, length: int) -> list[Trajectory]:
+        """The trajectory in as few stretches of at most `length` decisions as possible, all about equally long."""
+        edges = np.linspace(0, len(self), -(-len(self) // length) + 1).astype(int).tolist()
+        return [self.window(begin, end - begin) for begin, end in pairwise(edges)]
 
     @property
     def illegal(self) -> int:
@@ -109,7 +118,8 @@ class Batch:
         log_prob: float32 `[T, N]`; NaN where unknown and in the padding.
         acting: bool `[T, N]`; a decision, not padding.
         known: bool `[T, N]`; a decision whose action is known.
-        reset: bool `[T, N]`; the row's first decision, before which memory is empty.
+        reset: bool `[T, N]`; the row's first decision, before which memory is empty (a stretch from the middle of a
+            game too begins without memory).
         outcome: int8 `[N]` for the seat the row is seen from.
         truncated: bool `[N]`.
         ended: bool `[T, N]`; the game ended by its rules right after this decision.
@@ -145,12 +155,8 @@ class Batch:
         return len(self.games)
 
 
-def pad(trajectories: Sequence[Trajectory], whole: Sequence[bool] | None = None) -> Batch:
-    """Put trajectories side by side in one `Batch`.
-
-    Args:
-        trajectories: at least one, all of the same env.
-        whole: for each, whether its last decision is the game's last (False for a `window` cut before); default True.
+def pad(trajectories: Sequence[Trajectory]) -> Batch:
+    """Put trajectories, at least one and all of the same env, side by side in one `Batch`.
 
     Raises:
         ValueError: none were given, or they are of different envs.
@@ -183,7 +189,7 @@ def pad(trajectories: Sequence[Trajectory], whole: Sequence[bool] | None = None)
     acting = np.arange(steps)[:, None] < lengths
     games = tuple(one.game for one in trajectories)
     truncated = np.array([game.truncated for game in games])
-    complete = np.ones(count, bool) if whole is None else np.asarray(whole, bool)
+    complete = np.array([one.ends for one in trajectories])
     last = np.arange(steps)[:, None] == lengths - 1
     return Batch(
         observations=observations,
