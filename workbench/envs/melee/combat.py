@@ -315,8 +315,9 @@ def hold(f, o, oc, moves, stage):
         return
     move = moves[f.character, f.slot]
     when = move.release
-    if move.weight_dependent:
-        when = max(int(when * oc.weight / 100), 1)
+    if move.weight_dependent:  # faster on the light, slower on the heavy; rounded up (R)
+        when = math.ceil(when * oc.weight / 100)
+        f.total = math.ceil(move.total * oc.weight / 100)
     if f.frame < when or f.logged:
         return
     dealt = move.release_damage * stale_factor(f, f.slot)

@@ -140,7 +140,7 @@ def act(f, o, c, stage, moves, frames):
             return
         if f.surface >= 0:
             step = 0.0
-            if f.slot >= 0 and f.frame <= f.total:
+            if f.slot >= 0 and f.frame <= moves[f.character, f.slot].total:
                 step = frames[moves[f.character, f.slot].frames + f.frame - 1].step
             move_on_ground(f, c, stage, step)
             return

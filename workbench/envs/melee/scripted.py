@@ -103,7 +103,8 @@ class ScriptedFighter(ScriptedPlayer):
         ready = state[:, 0] == 0
         self._approach(action, see, own, grounded, reach, above, to_right, stick_was_full, chance)
         near = (reach < 16) & (np.abs(above) < 24)
-        self._attack(action, see, state, ready & near, grounded, above, to_right, facing_it, other, chance, generator)
+        self._attack(action, see, state, ready & near, grounded, np.isin(own, (a.DASH, a.RUN)), above,
+                     to_right, facing_it, other, chance, generator)  # fmt: skip
         if level.guards:
             threat = grounded & (reach < 24) & (np.abs(above) < 25) & _ATTACKING[other]
             # a shield once raised is held while the threat lasts
@@ -132,11 +133,14 @@ class ScriptedFighter(ScriptedPlayer):
         my_x = see["own_x"] * POSITION
         at_edge = (np.abs(my_x) > edge - 14) & ((my_x > 0) == (to_right > 0))
         go = (reach > 12) & ~(off & (np.abs(my_x) > edge - 25)) & ~at_edge
-        sticks = _SIDE if level.runs else _HALF_SIDE
-        # a dash needs a fresh tap: let the stick return once after it was full but no dash came of it
-        dashing = np.isin(own, (a.DASH, a.RUN)) | ~grounded
-        fresh = ~stick_was_full | dashing | (not level.runs)
-        action[:, 1] = np.where(go & fresh, sticks[to_right], _NEUTRAL)
+        dashing = np.isin(own, (a.DASH, a.RUN))
+        walking = (own >= a.WALK_SLOW) & (own <= a.WALK_FAST)
+        far = reach > 40 if level.runs else np.zeros(len(reach), bool)
+        # A dash needs a fresh tap: the stick returns once after it was full but no dash came of it. A walk begins with
+        # a half tilt; a full one then speeds it up without dashing.
+        full = (far & (~stick_was_full | dashing)) | ~grounded | (walking & level.runs)
+        half = ~full & ~far & ~dashing
+        action[:, 1] = np.where(go & full, _SIDE[to_right], np.where(go & half, _HALF_SIDE[to_right], _NEUTRAL))
         turn = ~go & grounded & ((see["own_facing"] > 0) != (to_right > 0)) & (reach < 25)
         action[turn, 1] = _HALF_SIDE[to_right[turn]]
         jump = grounded & (above > 18) & (reach < 40) & ~off & (chance[:, 2] < (0.15 if level.runs else 0.03))
@@ -148,12 +152,14 @@ class ScriptedFighter(ScriptedPlayer):
         land &= see["own_fast_fall"] == 0
         action[land, 1] = np.where(see["last_stick_y"][land] < -0.5, _NEUTRAL, _DOWN)
 
-    def _attack(self, action, see, state, begin, grounded, above, to_right, facing_it, other, chance, generator) -> None:
+    def _attack(
+        self, action, see, state, begin, grounded, dashing, above, to_right, facing_it, other, chance, generator
+    ) -> None:
         """One attack button, then a pause."""
         level = self.level
         pick = chance[:, 1]
         strong = see["opponent_percent"] * PERCENT > 80
-        ground = begin & grounded
+        ground = begin & grounded & (~dashing | (pick < 0.15))
         air = begin & ~grounded & (see["own_off_stage"] == 0)
         # ground: tilts and jabs to begin with
         action[ground] = (_A, _NEUTRAL, 0, 0)
