@@ -9,6 +9,7 @@ import pytest
 from workbench.data import games
 from workbench.data.datasets import Dataset
 from workbench.data.filters import STATS_FILE, Filters, filter_folder
+from workbench.data.folders import add_chunks
 
 
 @pytest.fixture
@@ -196,5 +197,10 @@ def test_metamons_own_files(tmp_path):
     (one,) = Dataset(tmp_path / "out")
     assert (len(one), one.game.policy, one.game.opponent, one.game.outcome) == (3, "alice", "bob", 1)
     assert one.action[:, 0].tolist() == [1, -1, 4] and one.illegal == 0
+    assert add_chunks(inner) == 1 and add_chunks(inner) == 0  # read once, then from a chunk, to the same effect
+    (again,) = Dataset(inner)
+    assert again.game == one.game and (again.reward == one.reward).all() and (again.legal[0] == one.legal[0]).all()
+    for name, values in one.observation.items():
+        assert (again.observation[name] == values).all()
     assert stats == filter_folder(inner, tmp_path / "out" / "gen1ou", max_invalid_rate=0.0, min_turns=3, won_only=True)
     assert filter_folder(inner, tmp_path / "longer", min_turns=4)["failed_reasons"] == {"load_error": 2, "too_short": 1}

@@ -253,7 +253,8 @@ def _copy(kept: list[_Judged], source: Path, partial: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
         if some[0].chunk:
             trajectories = games.read_chunk(path, [one.entry.row for one in some])
-            games.write_chunk(place / path.name, trajectories, [one.entry.file for one in some])
+            files, illegal = [one.entry.file for one in some], [one.illegal for one in some]
+            games.write_chunk(place / path.name, trajectories, files, illegal)
         for one in some:
             if one.entry.file:
                 shutil.copyfile(path.parent / one.entry.file, place / one.entry.file)

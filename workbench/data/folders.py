@@ -6,6 +6,7 @@ what those cannot hold. A battle whose file was taken out of the folder is out o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,6 +126,32 @@ def _game_of_name(name: str) -> Game:
         opponent=parts.opponent,
         outcome=1 if parts.result == "WIN" else -1,
     )
+
+
+def add_chunks(path: str | Path) -> int:
+    """Read Metamon's files that have no chunk yet once, and write chunks beside them: later readings are 20 times faster.
+
+    The files stay as they are. May be stopped at any time and called again.
+
+    Returns:
+        How many battles were added; files that cannot be read stay without.
+
+    Raises:
+        FileNotFoundError: no games there.
+    """
+    folder, added = open_folder(path), 0
+    for shard in folder.shards:
+        if shard[0].row >= 0:
+            continue
+        read = read_entries(shard, skipped=[])
+        there = [(entry, one) for entry, one in zip(shard, read, strict=True) if one is not None]
+        if there:
+            first = shard[0].source
+            digest = hashlib.sha256(first.name.encode()).hexdigest()[:16]
+            battles, files = [one for _, one in there], [entry.file for entry, _ in there]
+            games.write_chunk(first.parent / f"{games.PREFIX}added-{digest}.parquet", battles, files, [-1] * len(there))
+            added += len(there)
+    return added
 
 
 def read_entries(

@@ -45,11 +45,17 @@ class OtherLayout(DamagedFile):
     """A chunk of views in the layout of another version: the battles' own files can still be read."""
 
 
-def write_chunk(path: Path, trajectories: Sequence[Trajectory], files: Sequence[str] | None = None) -> Path:
+def write_chunk(
+    path: Path,
+    trajectories: Sequence[Trajectory],
+    files: Sequence[str] | None = None,
+    illegal: Sequence[int] | None = None,
+) -> Path:
     """Replace `path` by a chunk of these trajectories, all of one env and of the same fields.
 
     Args:
         files: for each, the name of the file beside the chunk that holds the same game; empty where there is none.
+        illegal: for each, how many actions were not legal, -1 where nobody wrote down what was; by default counted.
 
     Raises:
         ValueError: trajectories of several envs, or with different fields.
@@ -76,7 +82,7 @@ def write_chunk(path: Path, trajectories: Sequence[Trajectory], files: Sequence[
     }
     columns["file"] = pa.array(files if files is not None else [""] * len(trajectories), pa.string())
     columns["decisions"] = pa.array([len(one) for one in trajectories], pa.int32())
-    columns["illegal"] = pa.array([one.illegal for one in trajectories], pa.int32())
+    columns["illegal"] = pa.array([one.illegal for one in trajectories] if illegal is None else illegal, pa.int32())
     columns["action"] = _lists([one.action.reshape(-1) for one in trajectories], np.int16)
     columns["reward"] = _lists([one.reward for one in trajectories], np.float32)
     columns["log_prob"] = _lists([one.log_prob for one in trajectories], np.float32)
