@@ -1,7 +1,8 @@
-"""`workbench ...`: run experiments, look at them, and see what a machine still needs."""
+"""Train game-playing agents in notebooks: run experiments, look at them, and see what a machine still needs."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,24 +11,101 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+REFUSED, LOCKED, UNEXPECTED = 2, 3, 70
+
+
+class _App(typer.Typer):
+    """Errors are one clear message; `--debug`, anywhere on the line, shows where they come from."""
+
+    def __call__(self, *arguments, **settings):
+        debug = "--debug" in sys.argv
+        sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
+        try:
+            return super().__call__(*arguments, **settings)
+        except Exception as error:
+            if debug:
+                raise
+            expected = isinstance(error, (ValueError, FileNotFoundError, RuntimeError)) and str(error)
+            _err.print(Text(str(error) if expected else f"{type(error).__name__}: {error}", style="red"), soft_wrap=True)
+            if not expected:
+                _err.print("not foreseen; --debug shows where it comes from")
+            sys.exit(_exit_code(error) if expected else UNEXPECTED)
+
+
+def _exit_code(error: Exception) -> int:
+    from workbench.pipeline.lock import Locked
+
+    return LOCKED if isinstance(error, Locked) else REFUSED
+
+
+app = _App(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__, epilog="--debug shows tracebacks.")
 _out, _err = Console(highlight=False), Console(stderr=True, highlight=False)
+_OutputDir = Annotated[Path, typer.Option(help="the folder that experiments go to")]
 
 
 @app.command()
 def run(
-    experiment: Annotated[Path, typer.Argument(help="an experiment's YAML file")],
+    experiment: Annotated[Path, typer.Argument(help="an experiment's YAML file, e.g. params/quickstart.yaml")],
     overrides: Annotated[list[str] | None, typer.Argument(help="stage.parameter=value, shared.seed=1, generations=3")] = None,
-    force: Annotated[list[str] | None, typer.Option(help="run this stage again although nothing changed")] = None,
-    output_dir: Annotated[Path, typer.Option(help="where experiments go")] = Path("outputs"),
+    force: Annotated[list[str] | None, typer.Option(help="run this stage again although nothing changed (may be repeated)")] = None,
+    output_dir: _OutputDir = Path("outputs"),
 ) -> None:
-    """Run an experiment, or go on with it: finished stages are skipped, a killed one continues."""
+    """Run an experiment, or go on with it: finished stages are skipped, a killed one continues from its checkpoint.
+
+    Ends with 0 if all finished, 1 if a cell failed, 2 if refused before the start, 3 if somebody else runs it,
+    4 if a stage was killed, 5 if out of time, 130 after Ctrl-C.
+    """
     from workbench.pipeline.load import load_experiment
     from workbench.pipeline.runner import Settings
     from workbench.pipeline.runner import run as run_experiment
 
     loaded = load_experiment(experiment, overrides or [])
-    raise typer.Exit(run_experiment(loaded, Settings(output_dir, tuple(force or ()))))
+    code = run_experiment(loaded, Settings(output_dir, tuple(force or ())))
+    _out.print(f"see {output_dir / loaded.name / 'index.html'}")
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(
+    experiment: Annotated[str | None, typer.Argument(help="an experiment's name; all of them without one")] = None,
+    output_dir: _OutputDir = Path("outputs"),
+) -> None:
+    """Say what runs, what is finished, what failed; notices runs that ended without a word, and writes it down."""
+    from workbench.pipeline.index import read_experiment
+    from workbench.pipeline.parameters import nearest
+    from workbench.pipeline.repair import repair
+
+    folders = sorted(path.parent for path in output_dir.glob("*/experiment.json"))
+    if experiment is not None:
+        name = Path(experiment).stem
+        if name not in [folder.name for folder in folders]:
+            raise ValueError(f"no experiment {name!r} in {output_dir}; {nearest(name, [folder.name for folder in folders])}")
+        folders = [output_dir / name]
+    for folder in folders:
+        repair(folder)
+        _print_status(read_experiment(folder), folder, every_stage=experiment is not None or len(folders) == 1)
+    if not folders:
+        _out.print(f"no experiments in {output_dir}")
+
+
+def _print_status(found: dict, folder: Path, *, every_stage: bool) -> None:
+    from workbench.pipeline.display import STATE_COLOURS, progress_words
+    from workbench.pipeline.text import duration
+
+    done = sum(entry["state"] in ("finished", "up to date", "skipped") for entry in found["stages"])
+    title = Text.assemble((found["name"], "bold"), ": ", (found["state"], STATE_COLOURS.get(found["state"], "")), f", {done} of {len(found['stages'])} stages done")
+    _out.print(title)
+    if found.get("message"):
+        _out.print(Text("  " + found["message"]), soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for entry in found["stages"]:
+        interesting = entry["state"] not in ("finished", "up to date", "skipped", "pending")
+        if every_stage or interesting:
+            words = progress_words(entry["progress"]) if entry["state"] == "running" else entry.get("error", "")
+            took = duration(entry["seconds"]) if entry.get("seconds") else ""
+            table.add_row("  " + entry["folder"], Text(entry["state"], style=STATE_COLOURS.get(entry["state"], "")), took, Text(words))
+    _out.print(table)
+    _out.print(f"  {folder / 'index.html'}")
 
 
 @app.command()
@@ -45,6 +123,63 @@ def params(notebook: Annotated[str, typer.Argument(help="a notebook, by path or 
             table.add_row(Text(group, style="italic dim"), "", "", "")
         table.add_row(parameter.name, Text(parameter.annotation, style="cyan"), Text(literal(parameter.default)), Text(parameter.help))
     _out.print(table)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="an experiment's folder, a stage's, or an executed notebook")],
+) -> None:
+    """Write the pages of a run again: a stage's report, or an experiment's index and all its reports."""
+    from workbench.pipeline.index import write_index
+    from workbench.pipeline.report import write_report
+
+    folder = run.parent if run.suffix == ".ipynb" else run
+    if (folder / "experiment.json").is_file():
+        for notebook in sorted(folder.rglob("notebook.ipynb")):
+            write_report(notebook.parent)
+        _out.print(str(write_index(folder)))
+    elif (folder / "notebook.ipynb").is_file():
+        _out.print(str(write_report(folder)))
+    else:
+        raise FileNotFoundError(f"{run}: neither an experiment's folder (experiment.json) nor a stage's (notebook.ipynb)")
+
+
+@app.command()
+def rerun(
+    notebook: Annotated[Path, typer.Argument(help="an executed notebook of an experiment")],
+    output_dir: _OutputDir = Path("outputs"),
+) -> None:
+    """Replay an executed notebook from its own stamp, and say whether the results agree."""
+    from workbench.pipeline.display import view
+    from workbench.pipeline.rerun import rerun as replay
+    from workbench.pipeline.runner import EXIT_CODES
+
+    with view() as show:
+        raise typer.Exit(EXIT_CODES[replay(notebook, show, output_dir)])
+
+
+@app.command()
+def doctor() -> None:
+    """Examine the machine: what is there, what is missing, and the command that mends it."""
+    from workbench.pipeline.doctor import examine
+
+    checks = examine()
+    table = Table("", "", "", box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.columns[2].overflow = "fold"
+    for check in checks:
+        table.add_row(Text("ok" if check.ok else "FAILS", style="green" if check.ok else "bold red"), check.name, Text(check.detail))
+        if check.remedy:
+            table.add_row("", "", Text(f"-> {check.remedy}", style="bold"))
+    _out.print(table)
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+
+
+@app.command()
+def setup() -> None:
+    """Install what pip cannot: Pokémon Showdown, at the version of its lock file."""
+    from workbench.envs.pokemon import showdown
+
+    _out.print(f"Showdown is in {showdown.install(say=_out.print)}")
 
 
 if __name__ == "__main__":

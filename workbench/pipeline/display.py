@@ -12,7 +12,7 @@ from rich.text import Text
 
 from workbench.pipeline.text import duration, figure
 
-_COLOURS = {"finished": "green", "up to date": "green", "failed": "red", "killed": "red", "timed out": "red", "interrupted": "yellow", "died": "red"}
+STATE_COLOURS = {"finished": "green", "up to date": "green", "failed": "red", "killed": "red", "timed out": "red", "interrupted": "yellow", "died": "red"}
 
 
 def progress_words(status: dict) -> str:
@@ -47,7 +47,7 @@ class PlainView:
         pass
 
     def say(self, text: str, state: str = "") -> None:
-        self.console.print(Text(text, style=_COLOURS.get(state, "")), soft_wrap=True)
+        self.console.print(Text(text, style=STATE_COLOURS.get(state, "")), soft_wrap=True)
 
     def stage_started(self, title: str, why: str, left: float | None) -> None:
         self._said = time.monotonic()

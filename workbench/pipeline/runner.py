@@ -152,7 +152,10 @@ class _Run:
         """Why the stage has to run, empty where it need not; and whether it goes on from a checkpoint."""
         if stage.name in self.settings.force:
             return "forced", False
-        result = read_json(folder / "result.json")
+        try:
+            result = read_json(folder / "result.json")
+        except ValueError:
+            return "its result.json is damaged", False
         if result is not None:
             changed = differences(result.get("fingerprint"), asked)
             if changed:
