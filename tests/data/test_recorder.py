@@ -8,6 +8,7 @@ import pytest
 from workbench.arena.play import play
 from workbench.data import games, metamon
 from workbench.data.datasets import Dataset
+from workbench.data.filters import filter_folder
 from workbench.data.folders import open_folder, read_entries, rewards
 from workbench.data.recorder import Recorder
 from workbench.envs import make, scripted_player
@@ -246,8 +247,25 @@ def test_a_battle_whose_file_was_removed_is_gone(battles, tmp_path):
     removed = sorted(tmp_path.glob("*.json.lz4"))[0]
     removed.unlink()
     assert len(Dataset(tmp_path, spec=spec)) == 7
-    (chunk,) = tmp_path.glob("*.parquet")
-    chunk.write_bytes(chunk.read_bytes()[:-100])
-    dataset = Dataset(tmp_path, spec=spec)
-    assert len(dataset) == 7 and [path for path, _ in dataset.skipped] == [chunk]
-    assert sum(1 for _ in dataset) == 7  # the battles' own files stand for themselves
+
+
+@pytest.mark.showdown
+def test_battles_outlive_a_damaged_sidecar(battles, scramble, tmp_path):
+    folder, _, _, spec = battles
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in (folder / "gen1ou").iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    (chunk,) = copy.glob("*.parquet")
+    broken = sorted(copy.glob("*.json.lz4"))[0]
+    broken.write_bytes(broken.read_bytes()[:-9])
+    for damage in (scramble, lambda path: path.write_bytes(path.read_bytes()[:-9])):
+        damage(chunk)
+        dataset = Dataset(copy, spec=spec)
+        assert len(dataset) == 8
+        assert sum(1 for _ in dataset) == 7
+        assert {path for path, _ in dataset.skipped} == {chunk, broken}
+    stats = filter_folder(copy, tmp_path / "kept", min_turns=1, balance_outcomes=False)
+    assert stats["failed_reasons"] == {"load_error": 1} and stats["output_count"] == 7
+    assert {one["file"] for one in stats["damaged_files"]} == {str(chunk), str(broken)}
+    assert len(Dataset(tmp_path / "kept", spec=spec)) == 7

@@ -159,6 +159,8 @@ def read_entries(
 ) -> list[Trajectory | None]:
     """The trajectories of some entries, in order; None where one cannot be read.
 
+    Battles of a damaged chunk are read from their own files.
+
     Args:
         reward: gen1ou: a reward's preset, computed again from the views; by default what was recorded, and "shaped"
             for files that came without it.
@@ -168,34 +170,36 @@ def read_entries(
         DamagedFile: a file that cannot be read, if `skipped` is not given.
     """
     found: list[Trajectory | None] = [None] * len(entries)
-    by_source: dict[Path, list[int]] = {}
+
+    def skip(path: Path, problem: DamagedFile) -> None:
+        if skipped is None:
+            raise problem
+        skipped.append((path, str(problem)))
+
+    by_chunk: dict[Path, list[int]] = {}
+    alone = []
     for index, entry in enumerate(entries):
-        by_source.setdefault(entry.source, []).append(index)
-    for source, indices in by_source.items():
+        if entry.row < 0:
+            alone.append(index)
+        else:
+            by_chunk.setdefault(entry.source, []).append(index)
+    for chunk, indices in by_chunk.items():
         try:
-            if entries[indices[0]].row < 0:
-                read = [_read_battle(source)] * len(indices)
-            else:
-                read = _read_rows([entries[index] for index in indices])
+            read = games.read_chunk(chunk, [entries[index].row for index in indices])
         except DamagedFile as problem:
-            if skipped is None:
-                raise
-            skipped.append((source, str(problem)))
+            if not isinstance(problem, games.OtherLayout) or not entries[indices[0]].file:
+                skip(chunk, problem)
+            alone += [index for index in indices if entries[index].file]
             continue
         for index, one in zip(indices, read, strict=True):
             found[index] = one if one.view is None else encoded(one, reward)
+    for index in alone:
+        file = entries[index].source.parent / entries[index].file
+        try:
+            found[index] = encoded(_read_battle(file), reward)
+        except DamagedFile as problem:
+            skip(file, problem)
     return found
-
-
-def _read_rows(entries: Sequence[Entry]) -> list[Trajectory]:
-    source = entries[0].source
-    try:
-        return games.read_chunk(source, [entry.row for entry in entries])
-    except DamagedFile:
-        if not all(entry.file for entry in entries):
-            raise
-        # the chunk only adds to files that stand for themselves
-        return [_read_battle(source.parent / entry.file) for entry in entries]
 
 
 def _read_battle(path: Path) -> Trajectory:
