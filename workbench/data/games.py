@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -153,11 +153,6 @@ def read_chunk(path: Path, rows: Sequence[int] | None = None) -> list[Trajectory
     except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise DamagedFile(f"{path}: a chunk of games whose arrays do not fit together ({error})") from error
     return trajectories
-
-
-def game_json(game: Game) -> dict:
-    """A `Game` as plain JSON values."""
-    return asdict(game)
 
 
 @cache
