@@ -153,7 +153,7 @@ def begin_game(game, slot, f0, f1, stages, choices_0, choices_1, choices_stage, 
 
 
 @core
-def update_dead(f, c, stage):
+def update_dead(f, o, c, stage):
     """Death, the platform down, waiting on it, stepping off; True while the fighter is out of the fight."""
     kind = KIND[f.action]
     if kind == K_DEAD:
@@ -164,7 +164,8 @@ def update_dead(f, c, stage):
             f.x = 0
             f.y = stage.respawn_y + REBIRTH_FRAMES
             f.surface = -1
-            f.facing = 1
+            if o.x != 0:  # toward the opponent, so that left and right are alike
+                f.facing = 1 if o.x > 0 else -1
             f.air_jumps = c.air_jumps
             enter(f, REBIRTH, REBIRTH_FRAMES)
         return True
@@ -184,7 +185,7 @@ def update_dead(f, c, stage):
 
 @core
 def update(f, o, c, stage, moves, frames):
-    if update_dead(f, c, stage):
+    if update_dead(f, o, c, stage):
         return
     if f.hitlag > 0:
         wait_hitlag(f, stage)
