@@ -27,7 +27,6 @@ export function quietBattle(sim) {
 
   const reveal = (pokemon, moveid) => {
     // A copied move (Transform, Mimic) is not part of the Pokémon's own set.
-    if (pokemon.transformed) return -1;
     if (pokemon.moveSlots.some(slot => slot.virtual && slot.id === moveid)) return -1;
     if (!pokemon.baseMoveSlots.some(slot => slot.id === moveid)) return -1;
     const number = dex.moves.get(moveid).num;
