@@ -1,0 +1,384 @@
+"""Learning from recorded games: behaviour cloning, of all decisions or of those worth imitating."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
+from workbench.learning.objective import explained_variance
+from workbench.learning.optimizer import FlatAdam
+from workbench.learning.returns import decision_advantage
+from workbench.learning.schedules import Schedule
+from workbench.policies.core import Evaluation, Policy, Sequence
+
+WEIGHTINGS = ("all", "won", "advantage", "exponential")
+
+
+class Batches(Protocol):
+    """Recorded games to draw from; `workbench.data.Dataset` is one, its `Batch` what `batch` returns."""
+
+    def batch(self, count: int):
+        """The next `count` games, or stretches of games, side by side, `[T, N]`."""
+
+    def state(self) -> dict:
+        """JSON-able; `restore` goes on with the same batches."""
+
+    def restore(self, state: dict) -> None:
+        """Go on from `state`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImitationSettings:
+    """Hyper-parameters of imitation.
+
+    Args:
+        batch_size: games, or stretches of games, a batch.
+        unroll: decisions after which a recurrent policy's gradient is cut and a step taken, its state carried on;
+            None: only at the end of the batch.
+        learning_rate: at the start; `learning_rate_schedule` changes it over `total_updates` batches.
+        weighting: which decisions count: `"all"`; those of games that were `"won"`; those whose `"advantage"` is
+            positive; or all by `"exponential"` advantage, exp(A / `temperature`) up to `max_weight`.
+        value_weight: of the value loss; 0 leaves the value head alone.
+        discount, trace: of the advantages and of the value's targets.
+        entropy_weight: of a bonus for entropy.
+        max_gradient_norm: longer gradients are scaled down; None never.
+        weight_decay, eps: AdamW's.
+        average: decay a step of a running average of the weights, which is then validated and kept; 0: none.
+        patience: validations without an improvement of `min_delta` before `should_stop`; 0: never.
+    """
+
+    batch_size: int = 64
+    unroll: int | None = None
+    learning_rate: float = 3e-4
+    learning_rate_schedule: Schedule = field(default_factory=Schedule)
+    total_updates: int = 1000
+    weighting: str = "all"
+    temperature: float = 1.0
+    max_weight: float = 20.0
+    value_weight: float = 0.5
+    discount: float = 0.99
+    trace: float = 0.95
+    entropy_weight: float = 0.0
+    max_gradient_norm: float | None = 1.0
+    weight_decay: float = 1e-5
+    eps: float = 1e-8
+    average: float = 0.0
+    patience: int = 0
+    min_delta: float = 0.01
+
+    def __post_init__(self):
+        object.__setattr__(self, "learning_rate_schedule", Schedule.of(self.learning_rate_schedule))
+        if self.weighting not in WEIGHTINGS:
+            raise ValueError(f"weighting={self.weighting!r}: expected one of {', '.join(WEIGHTINGS)}")
+        if self.weighting in ("advantage", "exponential") and not self.value_weight:
+            raise ValueError(
+                f"weighting={self.weighting!r} compares with a learned value: value_weight must be above 0"
+            )
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average={self.average}: expected a decay in [0, 1)")
+        for name in ("batch_size", "total_updates", "unroll"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+
+
+class Imitation:
+    """Trains a policy to act as recorded players did.
+
+    Unknown actions (-1) and those recorded as taken though illegal are left out.
+
+    Args:
+        policy: trained in place.
+        batches: drawn from.
+        settings: hyper-parameters.
+        validation: batches of games that `batches` leaves out, gone through anew by each `validate`.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        batches: Batches,
+        settings: ImitationSettings | None = None,
+        validation: Iterable = (),
+    ):
+        self.policy, self.batches, self.settings = policy, batches, settings or ImitationSettings()
+        self.validation = validation
+        self.optimizer = FlatAdam(policy, eps=self.settings.eps, weight_decay=self.settings.weight_decay)
+        self.average = self.optimizer.flat.clone() if self.settings.average else None
+        self.updates = self.decisions = self.stale = 0
+        self.best_loss = self.hurdle = float("inf")  # a validation at the hurdle or below counts as an improvement
+        self.best: dict[str, np.ndarray] = {}
+
+    @property
+    def progress(self) -> float:
+        """Share of the planned updates that were made."""
+        return self.updates / self.settings.total_updates
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether validation has not improved for `patience` times."""
+        return 0 < self.settings.patience <= self.stale
+
+    def update(self) -> dict[str, float]:
+        """Learn from the next batch."""
+        began = time.perf_counter()
+        settings = self.settings
+        learning_rate = settings.learning_rate * settings.learning_rate_schedule(self.progress)
+        batch = self.batches.batch(settings.batch_size)
+        known = usable(batch)
+        weight, target = self._judge(batch, known)
+        figures: dict[str, list[float]] = defaultdict(list)
+        for sequence, cells in self._sequences(batch, known, settings.unroll):
+            self._learn(sequence, known[cells], weight[cells], target[cells], learning_rate, figures)
+        self.updates += 1
+        self.decisions += int(known.sum())
+        seconds = time.perf_counter() - began
+        return {
+            **{f"losses/{name}": float(np.mean(values)) for name, values in figures.items()},
+            "losses/weight": float(weight[known].mean()) if known.any() else 0.0,
+            "charts/usable": float(known.sum() / max(batch.acting.sum(), 1)),
+            "charts/learning_rate": learning_rate,
+            "charts/updates": self.updates,
+            "charts/decisions": self.decisions,
+            "charts/SPS": float(known.sum() / seconds),
+        }
+
+    def _learn(self, sequence: Sequence, known, weight, target, learning_rate, figures) -> None:
+        settings, count = self.settings, known.sum()
+        weight = np.where(known, weight, np.float32(0))
+        total = weight.sum()
+        if not total:
+            return
+        evaluation = self.policy.evaluate(sequence)
+        outputs = (evaluation.log_prob, evaluation.entropy, evaluation.value)
+        log_prob, entropy, value = (output.numpy(force=True) for output in outputs)
+        error = np.where(known, value - target, np.float32(0))
+        derivatives = [
+            -weight / total,
+            np.where(known, np.float32(-settings.entropy_weight / count), np.float32(0)),
+            error * np.float32(settings.value_weight / count),
+        ]
+        derivatives = [torch.from_numpy(one.astype(np.float32)).to(self.policy.device) for one in derivatives]
+        norm = self.optimizer.step(outputs, derivatives, learning_rate, settings.max_gradient_norm)
+        if self.average is not None:
+            self.average.lerp_(self.optimizer.flat, 1 - settings.average)
+        figures["policy_loss"].append(-(weight * np.where(known, log_prob, 0)).sum() / total)
+        figures["entropy"].append(entropy[known].mean())
+        if settings.value_weight:
+            figures["value_loss"].append(0.5 * (error * error).sum() / count)
+            figures["explained_variance"].append(explained_variance(value[known], target[known]))
+        figures["gradient_norm"].append(norm)
+
+    def _judge(self, batch, known) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of decisions, and targets of their values, `[T, N]`."""
+        settings = self.settings
+        if not settings.value_weight:
+            target = np.zeros(known.shape, np.float32)
+        else:
+            value = self._values(batch)
+            last, rows = batch.lengths - 1, np.arange(len(batch.lengths))
+            cut, after = np.zeros(known.shape, bool), np.zeros(known.shape, np.float32)
+            # where the game goes on, or was cut by a limit, the value of what was seen next stands for the rest
+            cut[last, rows] = True
+            after[last, rows] = np.where(batch.ended[last, rows], 0, value[batch.lengths, rows])
+            advantage, _ = decision_advantage(
+                batch.reward, value[:-1], batch.acting, cut, after, value[-1], np.zeros(len(rows), bool),
+                discount=settings.discount, trace=settings.trace,
+            )  # fmt: skip
+            target = advantage + value[:-1]
+        if settings.weighting == "won":
+            return np.broadcast_to((batch.outcome > 0).astype(np.float32), known.shape), target
+        if settings.weighting == "advantage":
+            return (advantage > 0).astype(np.float32), target
+        if settings.weighting == "exponential":
+            # the exponent is capped before exp, which would overflow
+            highest = np.log(settings.max_weight)
+            return np.exp(np.minimum(advantage / settings.temperature, highest)).astype(np.float32), target
+        return np.ones(known.shape, np.float32), target
+
+    @torch.no_grad()
+    def _values(self, batch) -> np.ndarray:
+        """float32 `[T + 1, N]` values of what was seen at each decision and after the last."""
+        steps, rows = batch.acting.shape
+        seen = np.arange(steps + 1)[:, None] <= batch.lengths
+        legal = tuple(np.concatenate((allowed, np.ones_like(allowed[:1]))) for allowed in batch.legal)
+        action = np.zeros((steps + 1, rows, batch.action.shape[2]), np.int64)
+        reset = np.concatenate((batch.reset, np.zeros_like(batch.reset[:1])))
+        sequence = self.policy.sequence(batch.observations, legal, action, None, reset, seen)
+        return self.policy.evaluate(sequence).value.numpy(force=True)
+
+    def _sequences(self, batch, known, unroll) -> Iterator[tuple[Sequence, tuple]]:
+        """The batch as sequences, each with the cells of the `[T, N]` grid it stands for.
+
+        Without memory: one row of all known decisions. With memory: stretches of `unroll` decisions; the state goes
+        on from one to the next, as the policy stands by then, and gradients do not.
+        """
+        observation, action = batch.observation, np.where(known[..., None], batch.action, -1)
+        if not self.policy.state_size:
+            steps, rows = np.nonzero(known)
+            cells = (steps[None], rows[None])
+            if len(steps):
+                yield (
+                    self.policy.sequence(
+                        {name: array[cells] for name, array in observation.items()},
+                        tuple(allowed[cells] for allowed in batch.legal),
+                        action[cells],
+                    ),
+                    cells,
+                )
+            return
+        state, length = self.policy.initial_state(len(batch.lengths)), len(known)
+        for start in range(0, length, unroll or length):
+            cells = np.s_[start : start + (unroll or length)]
+            sequence = self.policy.sequence(
+                {name: array[cells] for name, array in observation.items()},
+                tuple(allowed[cells] for allowed in batch.legal),
+                action[cells],
+                state,
+                batch.reset[cells],
+                batch.acting[cells],
+            )
+            if start + (unroll or length) < length:
+                with torch.no_grad():
+                    state = self.policy.evaluate(sequence).state.numpy(force=True)
+            yield sequence, (cells,)
+
+    def validate(self) -> dict[str, float]:
+        """Loss and accuracy on the validation batches, of each head and of whole actions; remembers the best weights.
+
+        The loss is the mean negative log-likelihood of known decisions of all games, won or lost.
+
+        Raises:
+            ValueError: there is nothing to validate on.
+        """
+        losses, hits, heads = [], [], defaultdict(list)
+        with self.averaged(), torch.no_grad():
+            for batch in self.validation:
+                known = usable(batch)
+                for sequence, cells in self._sequences(batch, known, None):
+                    evaluation, chosen = self.policy.evaluate(sequence), known[cells]
+                    losses.append(-evaluation.log_prob.numpy(force=True)[chosen])
+                    right = np.ones(int(chosen.sum()), bool)
+                    for name, loss, hit, labelled in _by_head(self.policy, sequence, evaluation, chosen):
+                        heads[f"validation/{name}/loss"].append(loss)
+                        heads[f"validation/{name}/accuracy"].append(hit[labelled])
+                        right &= hit | ~labelled
+                    hits.append(right)
+        if not losses or not sum(map(len, losses)):
+            raise ValueError("no known decision to validate on: give Imitation validation batches")
+        loss = float(np.concatenate(losses).mean())
+        if loss < self.best_loss:
+            self.best_loss = loss
+            with self.averaged():
+                self.best = self.policy.arrays()
+        if loss <= self.hurdle:
+            self.hurdle, self.stale = loss - self.settings.min_delta, 0
+        else:
+            self.stale += 1
+        return {
+            "validation/loss": loss,
+            "validation/accuracy": float(np.concatenate(hits).mean()),
+            "validation/best_loss": self.best_loss,
+            **{name: float(np.concatenate(values).mean()) for name, values in heads.items()},
+        }
+
+    @contextmanager
+    def averaged(self):
+        """Within, the policy has its averaged weights, where an average is kept."""
+        if self.average is None:
+            yield
+            return
+        mine = self.optimizer.flat.clone()
+        self.optimizer.flat.copy_(self.average)
+        try:
+            yield
+        finally:
+            self.optimizer.flat.copy_(mine)
+
+    def take_best(self) -> None:
+        """Give the policy the weights that validated best; without a validation, the averaged or the last ones."""
+        if self.best:
+            self.policy.load_arrays(self.best)
+        elif self.average is not None:
+            self.optimizer.flat.copy_(self.average)
+
+    def save(self, folder: str | Path) -> None:
+        """Write everything `restore` needs to end where an uninterrupted run would, bit for bit on a CPU."""
+        adam, moments = self.optimizer.state()
+        described = {
+            "fingerprint": self.policy.spec.fingerprint,
+            "settings": asdict(self.settings),
+            "policy_settings": self.policy.settings.to_json(),
+            "counters": {"updates": self.updates, "decisions": self.decisions, "stale": self.stale},
+            "validated": [self.best_loss, self.hurdle],
+            "optimizer": adam,
+            "batches": self.batches.state(),
+        }
+        arrays = {
+            **under("policy", self.policy.arrays()),
+            **under("optimizer", moments),
+            **under("best", self.best),
+        }
+        if self.average is not None:
+            arrays["average"] = self.average.numpy(force=True)
+        save_checkpoint(folder, "imitation", described, arrays)
+
+    def restore(self, folder: str | Path) -> None:
+        """Go on from a `save`.
+
+        Raises:
+            FileNotFoundError: no checkpoint there.
+            CorruptFileError: a damaged or half-written file, named.
+            ValueError: a checkpoint of another env or architecture, or with or without an average of weights.
+        """
+        described, arrays = load_checkpoint(folder, "imitation")
+        for name, mine in (
+            ("fingerprint", self.policy.spec.fingerprint),
+            ("policy_settings", self.policy.settings.to_json()),
+        ):
+            if described[name] != mine:
+                raise ValueError(f"{folder}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
+        if ("average" in arrays) != (self.average is not None):
+            raise ValueError(f"{folder}: saved with average={described['settings']['average']}, not as in this trainer")
+        self.batches.restore(described["batches"])
+        self.policy.load_arrays(beneath("policy", arrays))
+        self.optimizer.restore(described["optimizer"], beneath("optimizer", arrays))
+        if self.average is not None:
+            self.average.copy_(torch.from_numpy(arrays["average"]))
+        self.best = beneath("best", arrays)
+        self.best_loss, self.hurdle = described["validated"]
+        for name, counter in described["counters"].items():
+            setattr(self, name, counter)
+
+
+def usable(batch) -> np.ndarray:
+    """bool `[T, N]`: decisions of which at least one head is known and no known head is illegal."""
+    legal = np.ones(batch.acting.shape, bool)
+    for head, allowed in enumerate(batch.legal):
+        label = batch.action[..., head]
+        taken = np.take_along_axis(allowed, np.maximum(label, 0)[..., None].astype(np.int64), axis=2)[..., 0]
+        legal &= taken | (label < 0)
+    return batch.acting & legal & (batch.action >= 0).any(axis=2)
+
+
+def _by_head(policy: Policy, sequence: Sequence, evaluation: Evaluation, chosen):
+    """Per head: its name, losses where labelled, whether the likeliest legal option was taken, and where labelled."""
+    where = torch.from_numpy(chosen).to(policy.device)
+    logits, labels = evaluation.logits[where], sequence.action[where]
+    if sequence.legal is not None:
+        logits = logits.masked_fill(~sequence.legal[where], -torch.inf)
+    starts = policy.layout.starts
+    for number, head in enumerate(policy.spec.action.heads):
+        scores, label = logits[:, int(starts[number]) : int(starts[number + 1])], labels[:, number]
+        labelled = label >= 0
+        loss = torch.nn.functional.cross_entropy(scores[labelled], label[labelled], reduction="none")
+        hit = (scores.argmax(dim=1) == label).numpy(force=True)
+        yield head.name, loss.numpy(force=True), hit, labelled.numpy(force=True)
