@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -33,9 +32,9 @@ class SerialExecutor(Executor):
 
 def local_executor(workers: int | None = None) -> Executor:
     """Processes on this machine, one a core by default, kept for the next call and let go when idle (loky)."""
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky import cpu_count, get_reusable_executor  # its count heeds containers' limits
 
-    return get_reusable_executor(max_workers=workers or os.cpu_count() or 1, timeout=60)
+    return get_reusable_executor(max_workers=workers or cpu_count(), timeout=60)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as MatplotlibFigure
 
 INK, MUTED, GRID = "#222222", "#6b6b6b", "#e3e3e3"
@@ -106,6 +107,13 @@ def save_figure(figure: MatplotlibFigure, path: str | Path, dpi: float = 150) ->
 
     with house_style():
         return replace_file(path, lambda temporary: figure.savefig(temporary, format="png", dpi=dpi))
+
+
+def ink_on(colour) -> str:
+    """White or near black, whichever reads better on a colour (relative luminance, WCAG 2)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / (0.016 + 0.05) else INK
 
 
 class Look(NamedTuple):

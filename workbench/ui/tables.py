@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from workbench.arena import Matches, Ratings, wilson_interval
 from workbench.arena import ratings as rate
 from workbench.arena.markup import Cell, table_html
-from workbench.ui.style import DIVERGING, short_names
+from workbench.ui.style import DIVERGING, ink_on, short_names
 
 
 class Html(str):
@@ -98,9 +98,8 @@ def _rate_cell(policy: str, opponent: str, wins: int, draws: int, games: int) ->
         f"{share:.1%}, 95% interval {low:.1%} to {high:.1%}"
     )
     colour = to_hex(colormaps[DIVERGING](share))
-    ink = "#ffffff" if abs(share - 0.5) > 0.33 else "#222222"
     weight = "700" if low > 0.5 or high < 0.5 else "400"
-    style = f"background-color:{colour};color:{ink};font-weight:{weight};text-align:center;border:1px solid #ffffff"
+    style = f"background-color:{colour};color:{ink_on(colour)};font-weight:{weight};text-align:center;border:1px solid #ffffff"
     return Cell(f"{share:.0%}", title, style)
 
 

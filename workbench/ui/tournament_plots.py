@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -19,6 +20,7 @@ from workbench.ui.style import (
     NEUTRAL,
     Figure,
     Palette,
+    ink_on,
     new_figure,
     save_figure,
     short_names,
@@ -192,7 +194,7 @@ def winrate_heatmap(matches: Matches, ratings: Ratings | None = None, title: str
 
 def _write_cell(axes: Axes, place, rate: float, low: float, high: float, games: int, count: int) -> None:
     i, j = place
-    colour = "white" if abs(rate - 0.5) > 0.33 else INK
+    colour = ink_on(colormaps[DIVERGING](rate))
     weight = "bold" if low > 0.5 or high < 0.5 else "normal"
     if count <= 8:
         axes.text(j, i - 0.14, f"{rate:.0%}", ha="center", va="center", color=colour, fontsize=11, fontweight=weight)

@@ -29,6 +29,8 @@ PANELS = {
     "population/elo": "learner's Elo in its population",
 }
 
+_WIN_RATES = ("population/win_rate/", "charts/win_rate/")
+
 Metrics = pd.DataFrame | Sequence[Mapping]
 
 
@@ -91,20 +93,28 @@ def win_rate_curves(
     metrics: Metrics,
     palette: Palette | None = None,
     *,
-    prefix: str = "population/win_rate/",
+    prefix: str | None = None,
     window: int | None = None,
     title: str = "The learner's win rate against each opponent",
 ) -> Figure:
     """Win rates over training, one line an opponent, with 95% intervals.
 
-    Where the number of games behind a rate was logged (`population/games/…` beside `population/win_rate/…`) the interval
-    is Wilson's. Otherwise (`prefix="charts/win_rate/"`, one rate an update) lines are running means over `window` rows
-    and the interval follows from how the rows of the window scatter.
+    Where the number of games behind a rate was logged, as a `Population` does, the interval is Wilson's. Otherwise lines
+    are running means over `window` rows, and the interval follows from how the rows of the window scatter.
+
+    Args:
+        metrics: rows with `step` and win rates by name.
+        palette: the run's.
+        prefix: what the names of win rates begin with; by default `population/win_rate/`, else `charts/win_rate/`.
+        window: rows of a running mean; by default a fifteenth of the run.
+        title: of the figure.
 
     Raises:
         ValueError: no win rate was logged under the prefix.
     """
     frame = _frame(metrics)
+    if prefix is None:
+        prefix = next((p for p in _WIN_RATES if any(c.startswith(p) for c in frame.columns)), _WIN_RATES[0])
     opponents = [column.removeprefix(prefix) for column in frame.columns if column.startswith(prefix)]
     if not opponents:
         raise ValueError(f"no metric begins with {prefix!r}; there is {', '.join(frame.columns)}")
@@ -143,7 +153,7 @@ def _rates(frame: pd.DataFrame, prefix: str, opponent: str, window: int | None):
     counts = f"{prefix.replace('win_rate', 'games')}{opponent}"
     seen = frame[frame[prefix + opponent].notna()]
     steps, rates = seen["step"].to_numpy(), seen[prefix + opponent]
-    if counts in frame:
+    if "win_rate" in prefix and counts in frame:
         games = seen[counts].to_numpy()
         return steps, rates.to_numpy(), *wilson_interval(rates.to_numpy() * games, games)
     rolling = rates.rolling(window or max(5, len(rates) // 15), min_periods=1)
