@@ -24,7 +24,6 @@ from workbench.pipeline import status as states
 from workbench.pipeline.files import read_json, write_atomic, write_json
 from workbench.pipeline.parameters import inject, read_notebook
 from workbench.pipeline.report import write_report
-from workbench.pipeline.stage import REQUEST_VARIABLE
 from workbench.pipeline.status import this_process, timestamp
 
 EXIT_CODES = {states.FINISHED: 0, states.FAILED: 1, states.KILLED: 4, states.TIMED_OUT: 5, states.INTERRUPTED: 130}
@@ -95,8 +94,6 @@ def execute(folder: Path) -> str:
         the state it ended in.
     """
     request = read_json(folder / "request.json")
-    os.environ[REQUEST_VARIABLE] = str((folder / "request.json").resolve())
-    os.environ.setdefault("PYTHONHASHSEED", "0")  # the order of sets is part of a run's result
     writer.register()
     engine.register()
     supervisor = Supervisor(folder, request)

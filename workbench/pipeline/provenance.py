@@ -22,6 +22,7 @@ _PACKAGES = (
     "matplotlib", "papermill", "nbclient", "ipykernel",
 )  # fmt: skip
 _NOT_COMPUTING = ("pipeline", "ui", "cli.py")
+_IGNORED = {"__pycache__", "node_modules"}
 
 
 def provenance(folder: Path | str = ".") -> dict:
@@ -97,8 +98,19 @@ def code_used() -> dict[str, str]:
         if file not in used and file.is_file() and _counts(file, root):
             used.add(file)
             waiting += _imported_by(file, root)
-    beside = {item for folder in {file.parent for file in used} - {root} for item in folder.rglob("*") if item.suffix != ".py"}
+    beside = {item for folder in {file.parent for file in used} - {root} for item in _data_beside(folder)}
     return {file.relative_to(root).as_posix(): hash_path(file) for file in sorted(used | beside) if _counts(file, root)}
+
+
+def _data_beside(folder: Path) -> list[Path]:
+    """What is not code in a package's folder and in its subfolders that are no packages of their own."""
+    found = []
+    for item in folder.iterdir():
+        if item.is_file() and item.suffix != ".py":
+            found.append(item)
+        elif item.is_dir() and item.name not in _IGNORED and not (item / "__init__.py").exists():
+            found += _data_beside(item)
+    return found
 
 
 def _package() -> Path:
@@ -108,7 +120,9 @@ def _package() -> Path:
 def _counts(file: Path, root: Path) -> bool:
     """Whether a file of the package can change a result: what only runs, shows or reports cannot."""
     relative = file.relative_to(root)
-    return file.is_file() and relative.parts[0] not in _NOT_COMPUTING and not {"__pycache__", "node_modules"} & set(relative.parts)
+    if relative.parts == ("__init__.py",):  # re-exports by name; what a run imports through it is found on its own
+        return False
+    return file.is_file() and relative.parts[0] not in _NOT_COMPUTING and not _IGNORED & set(relative.parts)
 
 
 def _imported_by(file: Path, root: Path) -> list[Path]:

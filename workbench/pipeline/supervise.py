@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -35,6 +36,11 @@ class Supervised:
         self._log = (folder / "log.txt").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "workbench.pipeline.execute", str(folder)],
+            env={
+                **os.environ,
+                REQUEST_VARIABLE: str((folder / "request.json").resolve()),
+                "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),  # the order of sets is part of a result
+            },
             stdin=subprocess.PIPE,  # held open: its end tells the process that this one is gone
             stdout=self._log,
             stderr=subprocess.STDOUT,

@@ -21,4 +21,7 @@ class AtomicHandler(LocalHandler):
 
 def register() -> None:
     """Make papermill write local files through `AtomicHandler`."""
-    papermill_io.register("local", AtomicHandler())
+    others = [(scheme, handler) for scheme, handler in papermill_io._handlers if scheme != "local"]
+    papermill_io.reset()
+    papermill_io._handlers += others
+    papermill_io.register("local", AtomicHandler())  # of several for one scheme papermill would take the oldest

@@ -1,0 +1,115 @@
+import contextlib
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from papermill.exceptions import PapermillExecutionError
+from papermill.execute import execute_notebook
+
+from workbench.pipeline import engine, writer
+from workbench.pipeline.parameters import inject, read_notebook
+
+NOTEBOOKS = Path(__file__).parent / "notebooks"
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    writer.register()
+    engine.register()
+
+    def _execute(name, **settings):
+        outcome = engine.Outcome()
+        notebook = inject(read_notebook(NOTEBOOKS / f"{name}.ipynb"), {"output_dir": "'out'"})
+        with contextlib.suppress(PapermillExecutionError):
+            execute_notebook(notebook, "executed.ipynb", engine_name=engine.ENGINE, kernel_name="python3", outcome=outcome, **settings)
+        return outcome, nbformat.read("executed.ipynb", as_version=4)
+
+    return _execute
+
+
+def states(notebook):
+    """What the executed notebook says of each cell, papermill's own notes left out."""
+    return [cell.metadata.papermill.status for cell in notebook.cells if "papermill" in cell.metadata]
+
+
+FAILED_IN_THE_FIFTH = ["completed"] * 4 + ["failed", "pending"]
+
+
+def test_a_talkative_cell_has_one_output(execute):
+    outcome, notebook = execute("talks")
+    assert outcome.state == "finished"
+    assert set(states(notebook)) == {"completed"}
+    [output] = notebook.cells[4].outputs
+    assert output.text.splitlines() == [f"line {line}" for line in range(200)]
+    assert notebook.metadata.papermill.exception is None
+    assert notebook.metadata.workbench.outcome.state == "finished"
+
+
+def test_an_exception(execute):
+    outcome, notebook = execute("fails")
+    assert (outcome.state, outcome.cell, outcome.error) == ("failed", 4, "ValueError: not what was expected")
+    assert outcome.tail.splitlines()[0] == "before the end"
+    assert states(notebook) == FAILED_IN_THE_FIFTH
+    assert "An Exception was encountered" in notebook.cells[0].source
+
+
+def test_a_kernel_that_is_killed(execute):
+    outcome, notebook = execute("dies")
+    assert (outcome.state, outcome.cell) == ("killed", 4)
+    assert "SIGKILL" in outcome.error
+    assert "last words" in outcome.tail
+    assert states(notebook) == FAILED_IN_THE_FIFTH
+    assert notebook.metadata.papermill.exception is True
+
+
+def test_a_cell_beyond_its_time(execute):
+    outcome, notebook = execute("sleeps", execution_timeout=1)
+    assert (outcome.state, outcome.cell, outcome.error) == ("timed out", 4, "the cell ran longer than its 1 s")
+    assert "asleep" in outcome.tail
+    assert states(notebook) == FAILED_IN_THE_FIFTH
+
+
+def test_ctrl_c(execute, tmp_path):
+    def interrupt():
+        while not (tmp_path / "out/asleep").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    outcome, notebook = execute("sleeps")
+    assert (outcome.state, outcome.cell, outcome.error) == ("interrupted", 4, "stopped by Ctrl-C")
+    assert states(notebook) == FAILED_IN_THE_FIFTH
+    assert any(output.output_type == "error" and output.ename == "KeyboardInterrupt" for output in notebook.cells[6].outputs)
+
+
+def test_an_abandoned_notebook_is_corrected(tmp_path):
+    notebook = read_notebook(NOTEBOOKS / "sleeps.ipynb")
+    for cell, state in zip(notebook.cells, ["completed", "completed", "running", "pending", "pending"], strict=True):
+        cell.metadata["papermill"] = {"status": state}
+    nbformat.write(notebook, tmp_path / "n.ipynb")
+    engine.mark_abandoned(tmp_path / "n.ipynb", "died", "the machine went off", 3)
+    corrected = read_notebook(tmp_path / "n.ipynb")
+    assert states(corrected) == ["completed", "completed", "completed", "failed", "pending"]
+    assert corrected.cells[3].outputs[0].evalue == "the machine went off"
+    assert corrected.metadata.workbench.outcome.cell == 3
+
+
+def test_home_folders_are_not_told(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    cell = nbformat.v4.new_code_cell(
+        outputs=[
+            nbformat.v4.new_output("stream", text="read /home/ada/x, not /home/adam"),
+            nbformat.v4.new_output("display_data", data={"text/html": "<b>/home/ada</b>", "image/png": "/home/ada/"}),
+            nbformat.v4.new_output("error", ename="E", evalue="/home/ada", traceback=["in /home/ada/x.py"]),
+        ]
+    )
+    engine._scrub(cell)
+    stream, display, error = cell.outputs
+    assert stream.text == "read ~/x, not /home/adam"
+    assert display.data == {"text/html": "<b>~</b>", "image/png": "/home/ada/"}
+    assert (error.evalue, error.traceback) == ("~", ["in ~/x.py"])

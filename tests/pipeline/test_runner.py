@@ -1,0 +1,228 @@
+import contextlib
+import io
+import json
+import os
+import signal
+import time
+
+import psutil
+import pytest
+from rich.console import Console
+
+from workbench.pipeline import read_metrics, read_status
+from workbench.pipeline.display import PlainView
+from workbench.pipeline.files import read_json
+from workbench.pipeline.load import load_experiment
+from workbench.pipeline.page import loads_from_outside
+from workbench.pipeline.parameters import read_notebook
+from workbench.pipeline.runner import Settings, run
+from workbench.pipeline.stage import REQUEST_VARIABLE
+
+LOOP = {
+    "collect": {"parameters": {"policy": "${previous.train.policy}"}, "initial": {"policy": "random"}},
+    "train": {"parameters": {"dataset": "${collect.dataset}"}},
+}
+
+
+def go(file, *overrides, **settings):
+    """Runs an experiment in this process; returns its exit code and what it said."""
+    said = io.StringIO()
+    code = run(load_experiment(file, overrides), Settings(**settings), PlainView(Console(file=said, width=200)))
+    return code, said.getvalue()
+
+
+def lines_about(said, stage):
+    return [line.split(stage, 1)[1] for line in said.splitlines() if stage in line and "·" in line]
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def runs_in(folder):
+    """Processes of stages below a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if str(folder) in process.environ().get(REQUEST_VARIABLE, ""):
+                found.append(process)
+    return found
+
+
+def test_two_generations_then_only_what_changed(write, project):
+    file = write(LOOP, generations=2, shared={"seed": 7})
+    code, said = go(file)
+    assert code == 0, said
+    first = (project / "outputs/x/gen_001/02_train/policy.txt").read_text()
+    second = (project / "outputs/x/gen_002/02_train/policy.txt").read_text()
+    assert first.startswith("random|3 games, seed 7, generation 1|")
+    assert second.startswith(first + "|3 games, seed 7, generation 2|")
+    found = read_json("outputs/x/experiment.json")
+    assert found["state"] == "finished"
+    assert [entry["state"] for entry in found["stages"]] == ["finished"] * 4
+    executed = read_notebook("outputs/x/gen_002/02_train/notebook.ipynb")
+    assert executed.metadata.workbench.provenance.seed == 7
+    assert "outputs/x/gen_002/01_collect/dataset" in executed.cells[2].source
+
+    code, said = go(file)
+    assert code == 0
+    assert said.count("up to date") == 5  # four stages, and the sum
+
+    code, said = go(file, "train.steps=21", "generations=1", force=("collect",))
+    assert code == 0
+    assert lines_about(said, "generation 1/1 · collect")[0].startswith(": forced")
+    assert "steps changed: 20 -> 21" in lines_about(said, "generation 1/1 · train")[0]
+
+    (project / "outputs/x/gen_001/01_collect/dataset/games.txt").write_text("tampered")
+    (project / "outputs/x/gen_001/02_train/result.json").write_text("{")
+    code, said = go(file, "train.steps=21", "generations=1")
+    assert code == 0
+    assert "its dataset (gen_001/01_collect/dataset) was altered" in said
+    assert "its result.json is damaged" in said
+
+
+def test_the_same_result_made_again_changes_nothing_after_it(write, project):
+    file = write(LOOP)
+    assert go(file)[0] == 0
+    code, said = go(file, force=("collect",))
+    assert code == 0
+    assert lines_about(said, "train")[0].startswith(": up to date")
+
+
+@pytest.mark.parametrize(
+    ("notebook", "code", "state", "message"),
+    [
+        ("fails", 1, "failed", "ValueError: not what was expected"),
+        ("dies", 4, "killed", "SIGKILL"),
+        ("sleeps", 5, "timed out", "longer than its time limit of 3 s"),
+        ("forgets", 1, "failed", "none called stage.finish"),
+    ],
+)
+def test_how_a_stage_fails_is_told_everywhere(write, project, notebook, code, state, message):
+    file = write({notebook: {"time_limit": "3s" if notebook == "sleeps" else "1h"}, "talks": {}})
+    returned, said = go(file)
+    assert returned == code, said
+    folder = project / "outputs/x/gen_001" / notebook
+    status = read_status(folder)
+    assert status["state"] == state
+    assert message in status["message"]
+    found = read_json(project / "outputs/x/experiment.json")
+    assert found["state"] == state
+    assert [entry["state"] for entry in found["stages"]] == [state, "pending"]
+    assert read_notebook(folder / "notebook.ipynb").metadata.workbench.outcome.state == state
+    for page in (folder / "report.html", project / "outputs/x/index.html", project / "outputs/index.html"):
+        html = page.read_text()
+        assert state in html
+        assert message in html or page.parent.name == "outputs"
+        assert loads_from_outside(html) == []
+    if notebook != "forgets":
+        assert status["cell"]["index"] == 4
+    assert runs_in(folder) == []
+
+
+def test_a_night_without_its_runner_goes_on_and_ends_the_same(write, workbench, project):
+    file = write({"train": {"parameters": {"steps": 30, "seed": 5}}})
+    assert go(file, output_dir=project / "undisturbed")[0] == 0
+    undisturbed = (project / "undisturbed/x/gen_001/02_train/policy.txt").read_text()
+
+    folder = project / "outputs/x/gen_001/02_train"
+    runner = workbench("run", file, "train.pause=0.1")
+    wait_for(lambda: len(read_metrics(folder / "metrics.jsonl")) >= 12)
+    runner.kill()
+    wait_for(lambda: runs_in(folder) == [])  # the stage's processes do not outlive it
+    assert 12 <= len(read_metrics(folder / "metrics.jsonl")) < 30
+    assert read_status(folder)["state"] == "interrupted"
+
+    said = workbench("status").communicate()[0]
+    assert "x: died" in said
+    code, said = go(file, "train.pause=0.1")
+    assert code == 0
+    assert "going on from its checkpoint" in said
+    assert (folder / "policy.txt").read_text() == undisturbed
+    assert [line["step"] for line in read_metrics(folder / "metrics.jsonl")] == list(range(1, 31))
+    result = read_json(folder / "result.json")
+    assert result["provenance"]["resumed"] is True
+    assert read_json("outputs/x/experiment.json")["stages"][0]["attempt"] == 2
+
+
+def test_everything_killed_at_once_is_told_and_resumed(write, workbench, project):
+    file = write({"train": {"parameters": {"steps": 30, "pause": 0.1}}})
+    folder = project / "outputs/x/gen_001/02_train"
+    runner = workbench("run", file)
+    wait_for(lambda: len(read_metrics(folder / "metrics.jsonl")) >= 6)
+    stage = psutil.Process(read_json(folder / "status.json")["process"]["pid"])
+    for process in (psutil.Process(runner.pid), stage, *stage.children(recursive=True)):
+        process.kill()
+    wait_for(lambda: runs_in(folder) == [])
+    assert read_json(folder / "status.json")["state"] == "running"  # nobody was left to write
+    said = workbench("status").communicate()[0]
+    assert "x: died" in said
+    assert read_json(folder / "status.json")["state"] == "died"
+    executed = read_notebook(folder / "notebook.ipynb")
+    assert [cell.metadata.papermill.status for cell in executed.cells] == ["completed"] * 5 + ["failed", "pending"]
+    assert "died" in (folder / "report.html").read_text()
+    assert "died" in (project / "outputs/x/index.html").read_text()
+    code, said = go(file)
+    assert code == 0
+    assert "died before: going on from its checkpoint" in said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopping_the_runner_stops_everything_in_good_order(write, workbench, project, number, code):
+    file = write({"sleeps": {}, "talks": {}})
+    folder = project / "outputs/x/gen_001/sleeps"
+    runner = workbench("run", file)
+    wait_for(lambda: (folder / "asleep").exists())
+    second = workbench("run", file)
+    assert second.wait(30) == 3
+    assert f"is being run by process {runner.pid}" in second.stdout.read()
+    runner.send_signal(number)
+    said, _ = runner.communicate(timeout=30)
+    assert runner.returncode == code
+    assert "Traceback" not in said
+    assert read_status(folder)["state"] == "interrupted"
+    assert read_json("outputs/x/experiment.json")["state"] == "interrupted"
+    assert runs_in(folder) == []
+    statuses = [cell.metadata.get("papermill", {}).get("status") for cell in read_notebook(folder / "notebook.ipynb").cells]
+    assert statuses[-2:] == ["failed", "pending"]
+
+
+def test_a_stages_process_that_is_killed_is_told(write, workbench, project):
+    file = write({"sleeps": {}})
+    folder = project / "outputs/x/gen_001/sleeps"
+    runner = workbench("run", file)
+    wait_for(lambda: (folder / "asleep").exists())
+    os.kill(read_json(folder / "status.json")["process"]["pid"], signal.SIGKILL)
+    said, _ = runner.communicate(timeout=30)
+    assert runner.returncode == 4, said
+    assert "its process was killed (SIGKILL)" in read_status(folder)["message"]
+    assert runs_in(folder) == []
+    assert read_notebook(folder / "notebook.ipynb").cells[4].metadata.papermill.status == "failed"
+
+
+def test_what_is_wrong_is_refused_before_anything_starts(write, workbench, project):
+    file = write(LOOP)
+    for overrides, message in (("train.stesp=3", "no parameter 'stesp'; did you mean 'steps'"), ("train.pause=long", "pause: expected float, got 'long'")):
+        process = workbench("run", file, overrides)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert message in said
+        assert "Traceback" not in said
+    assert not (project / "outputs").exists()
+
+
+def test_a_reader_never_sees_a_torn_status(write, workbench, project):
+    file = write({"train": {"parameters": {"steps": 60, "pause": 0.02}}})
+    runner = workbench("run", file)
+    places = [project / "outputs/x" / name for name in ("experiment.json", "gen_001/02_train/status.json", "gen_001/02_train/progress.json", "gen_001/02_train/notebook.ipynb")]
+    reads = 0
+    while runner.poll() is None:
+        for place in places:
+            with contextlib.suppress(FileNotFoundError):
+                json.loads(place.read_text())
+                reads += 1
+    assert runner.returncode == 0
+    assert reads > 200
