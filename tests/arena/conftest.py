@@ -104,11 +104,11 @@ def toys():
     return Toys
 
 
-@pytest.fixture(name="results")
+@pytest.fixture(name="results", scope="session")
 def results_fixture():
     return results
 
 
-@pytest.fixture(name="from_wins")
+@pytest.fixture(name="from_wins", scope="session")
 def from_wins_fixture():
     return from_wins

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from workbench.arena import elo, expected_score, settling_k
 
@@ -84,3 +86,19 @@ def test_one_shuffle_agrees_with_rating_in_that_order(results):
     shuffled = elo(matches, order="table", shuffles=1, seed=7, k=settling_k)
     for name in names:
         assert shuffled.ratings[name] == pytest.approx(by_hand.ratings[name])
+
+
+games = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.sampled_from([-1, 0, 1])), max_size=40)
+
+
+@settings(max_examples=50, deadline=None)
+@given(games)
+def test_seats_do_not_matter_and_points_are_conserved(results, played):
+    played = [(a, b, outcome) for a, b, outcome in played if a != b]
+    turned = [(b, a, -outcome) for a, b, outcome in played]
+    one, other = (elo(results(*rows), order="table") for rows in (played, turned))
+    assert one.ratings.to_dict() == pytest.approx(other.ratings.to_dict())
+    assert one.ratings.sum() == pytest.approx(1500 * len(one.ratings))
+    assert one.progression["player_rating_after"].tolist() == pytest.approx(
+        other.progression["opponent_rating_after"].tolist()
+    )

@@ -119,10 +119,17 @@ def test_wrong_columns_are_named(results):
         Matches(table.rename(columns={"seed": "sede"}))
 
 
-def test_a_game_given_twice_is_refused(results):
-    matches = results(("a", "b", 1))
-    with pytest.raises(ValueError, match="would count twice"):
-        Matches.concat([matches, matches])
+def test_a_game_that_stands_in_two_tables_counts_once(results):
+    one = results(("a", "b", 1), ("a", "b", 0))
+    other = Matches(one.table.assign(started=pd.Timestamp("2027-01-01", tz="UTC"), seconds=9.0))
+    both = Matches.concat([one, other])
+    pd.testing.assert_frame_equal(both.table, one.table)
+
+
+def test_other_games_under_the_same_ids_are_refused(results):
+    one, other = results(("a", "b", 1), ("a", "b", 0)), results(("a", "b", 1), ("a", "b", -1))
+    with pytest.raises(ValueError, match=r"match 'm1' \(a against b\) was played twice with different outcome"):
+        Matches.concat([one, other])
 
 
 def test_who_did_not_play_is_named(results):

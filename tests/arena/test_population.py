@@ -255,6 +255,33 @@ def test_learning_against_a_population_keeps_its_books(spec, policy):
     assert len(members.snapshots) == 2
 
 
+def test_training_restored_with_its_population_ends_bit_for_bit_the_same(spec, tmp_path):
+    from workbench.learning import PPO, PPOSettings
+
+    def trainer():
+        policy = Policy.create(spec, SMALL, seed=0, device="cpu")
+        settings = PPOSettings(steps=8, epochs=2, minibatches=2, total_frames=10_000)
+        opponents = population(spec, "matchmaker", keep=2)
+        return PPO(make("rps", 16, rounds=3), policy, settings, opponents=opponents, seed=5), opponents
+
+    def train(ppo, members, updates):
+        for _ in range(updates):
+            ppo.update()
+            members.add_snapshot(ppo.policy, f"v{ppo.updates}")
+
+    whole, met = trainer()
+    train(whole, met, 4)
+    whole.save(tmp_path)
+    train(whole, met, 4)
+    again, met_again = trainer()
+    again.restore(tmp_path)
+    train(again, met_again, 4)
+    for name, weights in again.policy.arrays().items():
+        np.testing.assert_array_equal(weights, whole.policy.arrays()[name])
+    assert met_again.table().equals(met.table())
+    assert met.table()["games"].sum() > 50
+
+
 def test_html_shows_everybody(spec):
     html = population(spec)._repr_html_()
     assert "rps/rock" in html

@@ -106,9 +106,26 @@ class Matches:
 
     @classmethod
     def concat(cls, parts: Iterable[Matches]) -> Matches:
-        """All games of several tables, in order; a game given twice is refused, since it would count twice."""
+        """All games of several tables, in order; a game that stands in several of them counts once.
+
+        Raises:
+            ValueError: two games of one match id that differ in more than their times: the same players and seed led to
+                different games, so one of the players is not who it was.
+        """
         tables = [part.table for part in parts if len(part)]
-        return cls(pd.concat(tables, ignore_index=True)) if tables else cls.empty()
+        if not tables:
+            return cls.empty()
+        table = pd.concat(tables, ignore_index=True)
+        once = table.drop_duplicates([name for name in COLUMNS if name not in ("started", "seconds")])
+        differ = once["match_id"].duplicated(keep=False)
+        if differ.any():
+            one, other = (once[once["match_id"] == once["match_id"][differ].iloc[0]].iloc[i] for i in (0, 1))
+            what = [name for name in COLUMNS if name not in ("started", "seconds") and one[name] != other[name]]
+            raise ValueError(
+                f"match {one['match_id']!r} ({one['policy_0']} against {one['policy_1']}) was played twice with different "
+                f"{', '.join(what)}: give policies that differ ids that differ, or play with another seed"
+            )
+        return cls(once)
 
     @classmethod
     def load(cls, path: str | Path) -> Matches:
@@ -264,7 +281,7 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     if twice.any():
         raise ValueError(
             f"matches: {int(twice.sum())} match ids occur twice, first {table['match_id'][twice].iloc[0]!r}: "
-            "the same games would count twice; play them with another seed, or leave one copy out"
+            "the same games would count twice; put tables together with Matches.concat"
         )
     return table
 
