@@ -13,8 +13,9 @@ import pytest
 from workbench.envs.conformance import random_actions
 from workbench.envs.core import game_seed
 from workbench.envs.pokemon import reference, teams
-from workbench.envs.pokemon.bridge import SimulatorDied, Simulators
+from workbench.envs.pokemon.bridge import Simulators
 from workbench.envs.pokemon.env import Gen1OUEnv
+from workbench.envs.pokemon.node_process import SimulatorDied
 
 pytestmark = pytest.mark.showdown
 

@@ -1,4 +1,4 @@
-"""Showdown battles in Node processes: starting them, talking to them, and going on when one dies.
+"""A batch of Showdown battles in several Node processes, which goes on when one of them dies.
 
 `Simulators` plays a batch of battles spread over processes. A step is one write and one read a process; all processes
 work at the same time. What was chosen so far in each running game is remembered, so that a process that died is
@@ -7,33 +7,22 @@ replaced by one in the same state.
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import json
 import logging
-import os
-import select
 import struct
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from workbench.envs.core import SEATS, game_seed
-from workbench.envs.pokemon import dex, showdown
+from workbench.envs.pokemon import dex
+from workbench.envs.pokemon.node_process import DESCRIBE, REPLAY, RESET, STEP, NodeProcess, SimulatorDied
 from workbench.envs.pokemon.view import EFFECTS, VIEW_SIZE, layout
 
 _log = logging.getLogger(__name__)
 
-_SCRIPT = showdown.LOCK_FOLDER / "bridge.mjs"
-_INIT, _RESET, _STEP, _REPLAY, _DESCRIBE = range(1, 6)
-_REQUEST, _REPLY = struct.Struct("<ii"), struct.Struct("<iiii")
-_PIPE_BYTES = 1 << 20
 _MOST_CRASHES = 3  # of one process without a step in between
-_STDERR_LINES = 30
-_LONG_WORK = 120.0  # seconds that loading Showdown, or replaying long battles, may take on a busy machine
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 HEAD = np.dtype(
@@ -48,116 +37,6 @@ HEAD = np.dtype(
     ]
 )
 TERMINATED, TRUNCATED = 1, 2
-
-
-class SimulatorDied(RuntimeError):
-    """A Node process ended, or said nothing for too long; holds its last words."""
-
-
-class NodeProcess:
-    """One Node process of battles: frames out, frames in.
-
-    Args:
-        config: what `bridge.mjs` wants to know, see there.
-        timeout: seconds to wait for the answer to a step before the process counts as dead.
-    """
-
-    def __init__(self, config: dict, timeout: float):
-        self.timeout = timeout
-        self._patience: float | None = None  # seconds for the next answer only
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
-        # Showdown's simulator allocates much and keeps little: a larger young generation halves its collections
-        command = [showdown.node_executable(), "--max-semi-space-size=16", _SCRIPT, showdown.showdown_folder()]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0
-        )
-        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
-        for pipe in (self._in, self._out):
-            _enlarge(pipe)
-        self._poll = select.poll()
-        self._poll.register(self._out, select.POLLIN)
-        self.send(_INIT, json.dumps(config).encode())
-        self.receive_text()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def send(self, operation: int, payload: bytes | memoryview) -> None:
-        """Write one frame.
-
-        Raises:
-            SimulatorDied: the process no longer reads.
-        """
-        if operation in (_INIT, _RESET, _REPLAY):
-            self._patience = max(self.timeout, _LONG_WORK)
-        pending = memoryview(_REQUEST.pack(len(payload), operation) + bytes(payload))
-        try:
-            while pending:
-                pending = pending[os.write(self._in, pending) :]
-        except BrokenPipeError:
-            raise self._died("no longer reads") from None
-
-    def receive_head(self) -> tuple[int, int]:
-        """Payload bytes and number of ended games of the next frame."""
-        head = bytearray(_REPLY.size)
-        self.receive_into([memoryview(head)])
-        size, _, ended, _ = _REPLY.unpack(head)
-        return size, ended
-
-    def receive_into(self, buffers: list[memoryview]) -> None:
-        """Fill the buffers, in order, from the pipe.
-
-        Raises:
-            SimulatorDied: the pipe ended or stayed silent for `timeout` seconds.
-        """
-        timeout, self._patience = self._patience or self.timeout, None
-        deadline = time.monotonic() + timeout
-        while buffers:
-            if not self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise self._died(f"said nothing for {timeout:g} s")
-            got = os.readv(self._out, buffers)
-            if got == 0:
-                raise self._died("ended")
-            while buffers and got >= len(buffers[0]):
-                got -= len(buffers[0])
-                buffers = buffers[1:]
-            if got:
-                buffers = [buffers[0][got:], *buffers[1:]]
-
-    def receive_text(self) -> str:
-        size, _ = self.receive_head()
-        text = bytearray(size)
-        self.receive_into([memoryview(text)])
-        return text.decode()
-
-    def _died(self, how: str) -> SimulatorDied:
-        self.kill()
-        self._stderr.seek(0)
-        words = self._stderr.read().decode(errors="replace").strip().splitlines()[-_STDERR_LINES:]
-        code = self._process.returncode
-        return SimulatorDied(f"Node process {self.pid} {how} (exit code {code}); it last wrote:\n" + "\n".join(words))
-
-    def kill(self) -> None:
-        """End the process at once; may be called twice."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            pipe.close()
-
-    def close(self) -> None:
-        """End the process and free what it held; may be called twice."""
-        self.kill()
-        self._stderr.close()
-
-
-def _enlarge(pipe: int) -> None:
-    """A pipe that holds a whole frame lets both sides go on without waiting for each other (Linux only)."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        try:
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        except PermissionError:
-            _log.debug("the user's pipe memory is used up; pipes stay at their default size")
 
 
 class Simulators:
@@ -236,7 +115,7 @@ class Simulators:
         self._steps[:] = 0
         self._given.clear()
         self._games[:] = 0
-        self._ask_all(_RESET, lambda part: struct.pack("<Q", self.seed))
+        self._ask_all(RESET, lambda part: struct.pack("<Q", self.seed))
 
     def begin_step(self, choices: np.ndarray) -> None:
         """Send Showdown choices, int8 `[B, 2]`, to all processes and return at once; `end_step` collects."""
@@ -246,7 +125,7 @@ class Simulators:
         self._failed: dict[int, SimulatorDied] = {}
         for index, part in enumerate(self._parts):
             try:
-                self._nodes[index].send(_STEP, self._pending[part].tobytes())
+                self._nodes[index].send(STEP, self._pending[part].tobytes())
             except SimulatorDied as died:
                 self._failed[index] = died
 
@@ -261,7 +140,7 @@ class Simulators:
                 try:
                     if died is not None:
                         self._revive(index, died)
-                        self._nodes[index].send(_STEP, choices[part].tobytes())
+                        self._nodes[index].send(STEP, choices[part].tobytes())
                     ended += self._receive(index, part)
                     break
                 except SimulatorDied as again:
@@ -327,7 +206,7 @@ class Simulators:
     def _revive(self, index: int, died: SimulatorDied) -> None:
         """A new process in the state the dead one had before the current step."""
         self._replace(index, died)
-        self._nodes[index].send(_REPLAY, self._replay_request(self._parts[index]))
+        self._nodes[index].send(REPLAY, self._replay_request(self._parts[index]))
         self._receive(index, self._parts[index])
 
     def _replay_request(self, part: slice) -> bytes:
@@ -377,7 +256,7 @@ class Simulators:
             given = tuple(text.tobytes().rstrip(b"\0").decode() for text in pair)
             if given != self._drawn(index):
                 self._given[index] = given
-        self._ask_all(_REPLAY, self._replay_request)
+        self._ask_all(REPLAY, self._replay_request)
 
     def describe(self, index: int) -> dict:
         """The battle of a slot as its referee sees it, for people."""
@@ -387,13 +266,13 @@ class Simulators:
         at = next(at for at, part in enumerate(self._parts) if part.start <= index < part.stop)
         request = struct.pack("<i", index - self._parts[at].start)
         try:
-            self._nodes[at].send(_DESCRIBE, request)
+            self._nodes[at].send(DESCRIBE, request)
             return json.loads(self._nodes[at].receive_text())
         except SimulatorDied as died:
             head, views = self.head.copy(), self.views.copy()
             self._revive(at, died)
             self.head[:], self.views[:] = head, views
-            self._nodes[at].send(_DESCRIBE, request)
+            self._nodes[at].send(DESCRIBE, request)
             return json.loads(self._nodes[at].receive_text())
 
     def close(self) -> None:

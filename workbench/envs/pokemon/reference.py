@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 
 from workbench.envs.pokemon import showdown
+from workbench.envs.pokemon.node_process import NODE_FLAGS
 
 
 def bare_loop(teams: Sequence[str], *, battles: int = 64, seconds: float = 5.0, seed: int = 0) -> dict:
@@ -35,7 +36,7 @@ def compare(teams: Sequence[str], *, games: int, seed: int = 0) -> dict:
 
 def _run(script: str, request: dict) -> dict:
     answer = subprocess.run(
-        [showdown.node_executable(), showdown.LOCK_FOLDER / script, showdown.showdown_folder()],
+        [showdown.node_executable(), *NODE_FLAGS, showdown.LOCK_FOLDER / script, showdown.showdown_folder()],
         input=json.dumps(request), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if answer.returncode:

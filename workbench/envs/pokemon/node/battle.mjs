@@ -24,6 +24,8 @@ export class Shown {
 export function quietBattle(sim) {
   const { Battle, Dex } = sim;
   const dex = Dex.forFormat('gen1ou');
+  const idOf = []; // by move number
+  for (const move of dex.moves.all()) if (move.gen === 1 && move.num > 0) idOf[move.num] = move.id;
 
   const reveal = (pokemon, moveid) => {
     // A copied move (Transform, Mimic) is not part of the Pokémon's own set.
@@ -34,13 +36,11 @@ export function quietBattle(sim) {
     let at = shown.moves.indexOf(number);
     if (at >= 0) return at;
     at = 0;
-    while (at < shown.moves.length && dex.moveIds[shown.moves[at]] < moveid) at++;
+    while (at < shown.moves.length && idOf[shown.moves[at]] < moveid) at++;
     shown.moves.splice(at, 0, number);
     shown.uses.splice(at, 0, 0);
     return at;
   };
-  dex.moveIds = [];
-  for (const move of dex.moves.all()) if (move.num > 0 && move.num <= 165 && move.gen === 1) dex.moveIds[move.num] = move.id;
 
   class QuietBattle extends fastEvents(sim, Battle) {
     add(type, pokemon, what, detail) {

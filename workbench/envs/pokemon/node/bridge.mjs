@@ -3,19 +3,18 @@
 // Frame in:  int32 payload bytes, int32 operation, payload.
 // Frame out: int32 payload bytes, int32 operation, int32 ended games, int32 reserved, payload.
 // Little-endian. Ends when stdin ends. An error in a battle ends the process; the parent knows how to go on.
-import { createRequire } from 'node:module';
 import fs from 'node:fs';
-import path from 'node:path';
 import { quietBattle, Shown } from './battle.mjs';
 import { DONE, drawTeams, Game, gameSeed } from './game.mjs';
 import { describe } from './describe.mjs';
+import { loadSimulator } from './simulator.mjs';
 import { viewWriter } from './view.mjs';
 
 const OPERATION = { init: 1, reset: 2, step: 3, replay: 4, describe: 5 };
 const END_REASON = { rules: 0, tie: 1, limit: 2 };
 const HEAD = 12; // int16 a game: done, outcome, length, end reason, seed (4), game number (2), spare (2)
 
-const sim = createRequire(import.meta.url)(path.join(process.argv[2], 'dist', 'sim'));
+const sim = loadSimulator(process.argv[2]);
 const Battle = quietBattle(sim);
 
 class Table {
