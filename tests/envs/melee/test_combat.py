@@ -39,7 +39,12 @@ def test_knockback_is_capped():
 def test_hitlag_and_shield_stun_by_hand(damage, hitlag, stun):
     # floor(d/3 + 3); floor((.45 floor(d) + 2) * 200/201): 18 -> 10.1 * .995 = 10.05
     assert combat.hitlag_frames.py_func(float(damage)) == hitlag
-    assert combat.shield_stun_frames.py_func(float(damage)) == stun
+    assert combat.shield_stun_frames.py_func(float(damage), 1.0) == stun
+
+
+def test_light_shields_are_stunned_for_longer():
+    # press .3: 1.5 * (.3 + .65) = 1.425; (1.425 * 10 + 2) * 200/201 = 16.17
+    assert combat.shield_stun_frames.py_func(10.0, 0.3) == 16
 
 
 def test_sakurai_angle():

@@ -1,12 +1,17 @@
 """The env around the core: contract, seeds, limits, rewards, saving, options."""
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from workbench.envs import game_seed, make
 from workbench.envs.conformance import HiddenVariant, check_env
 from workbench.envs.melee import actions as a
+from workbench.envs.melee import game
 from workbench.envs.melee.env import MeleeMockEnv
+from workbench.envs.melee.game import advance
 from workbench.envs.melee.reward import RewardWeights
 from workbench.envs.melee.state import FIGHTER
 
@@ -191,6 +196,8 @@ def test_bad_options_and_actions_are_refused_by_name():
     env.reset()
     with pytest.raises(ValueError, match=r"actions have shape \(2, 4\)"):
         env.step(np.zeros((2, 4), np.int64))
+    with pytest.raises(ValueError, match="of float64; expected integers"):
+        env.step(np.zeros((2, 2, 4)))
     bad = np.zeros((2, 2, 4), np.int64)
     bad[1, 0, 1] = 25
     with pytest.raises(ValueError, match="game 1, seat 0: 25 for head 'main_stick'; expected 0 to 24"):
@@ -216,6 +223,24 @@ def test_the_observation_names_what_it_shows(match):
     for name in ("x", "percent", "speed_x", "hitstun", "stocks"):
         assert theirs[f"opponent_{name}"] == see[f"own_{name}"]
         assert theirs[f"own_{name}"] == see[f"opponent_{name}"]
+
+
+def test_one_compilation_serves_every_batch():
+    for batch in (1, 3):
+        env = MeleeMockEnv(batch, characters=("fox", "marth"), observe=batch == 1)
+        env.reset(0)
+        env.step(np.zeros((batch, 2, 4), np.int32))
+    assert len(advance.signatures) == 1
+
+
+def test_the_cache_key_covers_every_file_of_the_core():
+    folder = Path(game.__file__).parent
+    for name in game._CORE_FILES:
+        tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workbench.envs.melee"):
+                modules = [node.module.split(".")[-1]] if node.module.count(".") > 2 else [n.name for n in node.names]
+                assert set(modules) <= set(game._CORE_FILES), (name, modules)
 
 
 def test_pictures(match):

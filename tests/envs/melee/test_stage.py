@@ -126,7 +126,7 @@ def test_only_one_fighter_hangs_on_a_ledge(match):
         ({"x": 245.5, "y": 20, "vx": 0.83}, a.DEAD_RIGHT),
         ({"x": -245.5, "y": 20, "vx": -0.83}, a.DEAD_LEFT),
         ({"x": 150, "y": -139, "vy": -2.8}, a.DEAD_DOWN),
-        ({"x": 0, "y": 187, "action": a.DAMAGE_FLY_TOP, "ky": 4.0, "hitstun": 50, "tumble": 1}, a.DEAD_UP),
+        ({"x": 0, "y": 187, "action": a.DAMAGE_FLY_TOP, "ky": 4.0, "hitstun": 50, "tumble": 1}, a.DEAD_STAR),
     ],
 )
 def test_blast_zones_take_a_stock(match, fields, action):

@@ -10,7 +10,7 @@ import numpy as np
 
 ACTION_STATES = 400  # tokens; the highest state any fighter of the roster uses is below 400 (libmelee framedata.csv)
 
-DEAD_DOWN, DEAD_LEFT, DEAD_RIGHT, DEAD_UP, DEAD_WAIT = 0, 1, 2, 3, 11
+DEAD_DOWN, DEAD_LEFT, DEAD_RIGHT, DEAD_STAR = 0, 1, 2, 4
 REBIRTH, REBIRTH_WAIT = 12, 13
 WAIT, WALK_SLOW, WALK_MIDDLE, WALK_FAST = 14, 15, 16, 17
 TURN, TURN_RUN, DASH, RUN, RUN_BRAKE = 18, 19, 20, 21, 23
@@ -51,7 +51,7 @@ def _kinds() -> np.ndarray:
     def put(value, *states):
         kind[list(states)] = value
 
-    put(K_DEAD, DEAD_DOWN, DEAD_LEFT, DEAD_RIGHT, DEAD_UP, DEAD_WAIT)
+    put(K_DEAD, DEAD_DOWN, DEAD_LEFT, DEAD_RIGHT, DEAD_STAR)
     put(K_REBIRTH, REBIRTH, REBIRTH_WAIT)
     put(K_FREE, WAIT, WALK_SLOW, WALK_MIDDLE, WALK_FAST, CROUCH_START, CROUCH, CROUCH_END)
     put(K_TURN, TURN)

@@ -4,38 +4,8 @@ from __future__ import annotations
 
 import math
 
+from workbench.envs.melee import actions as a
 from workbench.envs.melee import moves as m
-from workbench.envs.melee.actions import (
-    AIR_DODGE,
-    AIR_JUMP_BACKWARD,
-    AIR_JUMP_FORWARD,
-    CATCH,
-    CATCH_DASH,
-    CROUCH,
-    CROUCH_END,
-    CROUCH_START,
-    DASH,
-    DASH_ATTACK,
-    DOWN_SMASH,
-    DOWN_TILT,
-    FORWARD_SMASH,
-    FORWARD_TILT,
-    GUARD_ON,
-    JAB1,
-    JUMP_SQUAT,
-    NEUTRAL_AIR,
-    PLATFORM_DROP,
-    ROLL_BACK,
-    ROLL_FORWARD,
-    SPOT_DODGE,
-    TURN,
-    UP_SMASH,
-    UP_TILT,
-    WAIT,
-    WALK_FAST,
-    WALK_MIDDLE,
-    WALK_SLOW,
-)  # fmt: skip
 from workbench.envs.melee.controller import (
     BUTTON_A,
     BUTTON_B,
@@ -151,21 +121,21 @@ def begin_special(f, c, moves):
 
 @core
 def begin_jump(f):
-    enter(f, JUMP_SQUAT, 0)
+    enter(f, a.JUMP_SQUAT, 0)
 
 
 @core
 def ground_attack(f, moves):
     """A, the C-stick and Z on the ground; False where none was pressed."""
     if f.pressed & BUTTON_Z or (f.pressed & BUTTON_A and f.shield_held):
-        return begin_move(f, moves, m.GRAB, CATCH)
+        return begin_move(f, moves, m.GRAB, a.CATCH)
     if f.c_pressed:
         if f.c_y > 0:
-            return begin_move(f, moves, m.USMASH, UP_SMASH)
+            return begin_move(f, moves, m.USMASH, a.UP_SMASH)
         if f.c_y < 0:
-            return begin_move(f, moves, m.DSMASH, DOWN_SMASH)
+            return begin_move(f, moves, m.DSMASH, a.DOWN_SMASH)
         f.facing = math.copysign(1.0, f.c_x)
-        return begin_move(f, moves, m.FSMASH, FORWARD_SMASH)
+        return begin_move(f, moves, m.FSMASH, a.FORWARD_SMASH)
     if not f.pressed & BUTTON_A:
         return False
     sideways = abs(f.stick_x)
@@ -174,17 +144,17 @@ def ground_attack(f, moves):
         smash = upright >= TAP_JUMP and f.tap_y < TAP
         if f.stick_y > 0:
             if smash:
-                return begin_move(f, moves, m.USMASH, UP_SMASH)
-            return begin_move(f, moves, m.UTILT, UP_TILT)
+                return begin_move(f, moves, m.USMASH, a.UP_SMASH)
+            return begin_move(f, moves, m.UTILT, a.UP_TILT)
         if smash:
-            return begin_move(f, moves, m.DSMASH, DOWN_SMASH)
-        return begin_move(f, moves, m.DTILT, DOWN_TILT)
+            return begin_move(f, moves, m.DSMASH, a.DOWN_SMASH)
+        return begin_move(f, moves, m.DTILT, a.DOWN_TILT)
     if sideways >= DEAD_ZONE:
         f.facing = math.copysign(1.0, f.stick_x)
         if sideways >= SMASH_STICK and f.tap_x < TAP:
-            return begin_move(f, moves, m.FSMASH, FORWARD_SMASH)
-        return begin_move(f, moves, m.FTILT, FORWARD_TILT)
-    return begin_move(f, moves, m.JAB1, JAB1)
+            return begin_move(f, moves, m.FSMASH, a.FORWARD_SMASH)
+        return begin_move(f, moves, m.FTILT, a.FORWARD_TILT)
+    return begin_move(f, moves, m.JAB1, a.JAB1)
 
 
 @core
@@ -197,20 +167,20 @@ def ground_choice(f, c, moves):
     if wants_jump(f):
         begin_jump(f)
     elif f.shield_held:
-        enter(f, GUARD_ON, 0)
+        enter(f, a.GUARD_ON, 0)
     elif f.stick_y <= PASS_STICK and f.tap_y < TAP and f.surface > 0:
         drop_through(f)
     elif f.stick_y <= -0.5 and -f.stick_y >= abs(f.stick_x):
-        if f.action != CROUCH_START and f.action != CROUCH:
-            enter(f, CROUCH_START, 0)
-        elif f.action == CROUCH_START and f.frame > 7:  # assumed length
-            enter(f, CROUCH, 0)
+        if f.action != a.CROUCH_START and f.action != a.CROUCH:
+            enter(f, a.CROUCH_START, 0)
+        elif f.action == a.CROUCH_START and f.frame > 7:  # assumed length
+            enter(f, a.CROUCH, 0)
     elif abs(f.stick_x) >= DEAD_ZONE:
         walk_or_dash(f, c)
-    elif f.action == CROUCH or f.action == CROUCH_START:
-        enter(f, CROUCH_END, 10)  # assumed length
-    elif f.action != WAIT and not (f.action == CROUCH_END and f.frame <= f.total):
-        enter(f, WAIT, 0)
+    elif f.action == a.CROUCH or f.action == a.CROUCH_START:
+        enter(f, a.CROUCH_END, 10)  # assumed length
+    elif f.action != a.WAIT and not (f.action == a.CROUCH_END and f.frame <= f.total):
+        enter(f, a.WAIT, 0)
 
 
 @core
@@ -218,17 +188,17 @@ def walk_or_dash(f, c):
     fresh = abs(f.stick_x) >= DASH_STICK and f.tap_x < DASH_TAP
     if f.stick_x * f.facing < 0:
         f.facing = -f.facing
-        enter(f, TURN, 1 if fresh else TURN_FRAMES)
+        enter(f, a.TURN, 1 if fresh else TURN_FRAMES)
     elif fresh:
-        enter(f, DASH, 0)
+        enter(f, a.DASH, 0)
     else:
         target = f.stick_x * c.walk_max_speed
         step = c.walk_initial + c.walk_accel
         if abs(f.vx) < abs(target) or f.vx * target < 0:
             f.vx += math.copysign(min(step, abs(target - f.vx)), target)
         share = abs(f.stick_x)
-        walk = WALK_FAST if share > 0.8 else (WALK_MIDDLE if share > 0.45 else WALK_SLOW)
-        if f.action < WALK_SLOW or f.action > WALK_FAST:
+        walk = a.WALK_FAST if share > 0.8 else (a.WALK_MIDDLE if share > 0.45 else a.WALK_SLOW)
+        if f.action < a.WALK_SLOW or f.action > a.WALK_FAST:
             enter(f, walk, 0)
         else:
             f.action = walk
@@ -236,7 +206,7 @@ def walk_or_dash(f, c):
 
 @core
 def drop_through(f):
-    enter(f, PLATFORM_DROP, 0)
+    enter(f, a.PLATFORM_DROP, 0)
     f.surface = -1
     f.vy = -0.5  # T
     f.fast_fall = 0
@@ -249,17 +219,17 @@ def dash_choice(f, c, moves):
     if f.pressed & BUTTON_B and begin_special(f, c, moves):
         return True
     if f.pressed & BUTTON_Z:
-        return begin_move(f, moves, m.DASH_GRAB, CATCH_DASH)
+        return begin_move(f, moves, m.DASH_GRAB, a.CATCH_DASH)
     if f.pressed & BUTTON_A or (f.c_pressed and f.c_y == 0):
-        if f.action == DASH and f.frame <= 3 and f.c_pressed:  # assumed: a dash begins with a smash's grace
+        if f.action == a.DASH and f.frame <= 3 and f.c_pressed:  # assumed: a dash begins with a smash's grace
             f.facing = math.copysign(1.0, f.c_x)
-            return begin_move(f, moves, m.FSMASH, FORWARD_SMASH)
-        return begin_move(f, moves, m.DASH_ATTACK, DASH_ATTACK)
+            return begin_move(f, moves, m.FSMASH, a.FORWARD_SMASH)
+        return begin_move(f, moves, m.DASH_ATTACK, a.DASH_ATTACK)
     if wants_jump(f):
         begin_jump(f)
         return True
     if f.shield_held:
-        enter(f, GUARD_ON, 0)
+        enter(f, a.GUARD_ON, 0)
         return True
     return False
 
@@ -278,9 +248,9 @@ def air_choice(f, c, moves, dodge):
             slot = m.UAIR if y > 0 else m.DAIR
         elif abs(x) >= DEAD_ZONE:
             slot = m.FAIR if x * f.facing > 0 else m.BAIR
-        return begin_move(f, moves, slot, NEUTRAL_AIR + slot - m.NAIR)
+        return begin_move(f, moves, slot, a.NEUTRAL_AIR + slot - m.NAIR)
     if dodge and f.pressed & BUTTON_L:
-        enter(f, AIR_DODGE, c.airdodge_total)
+        enter(f, a.AIR_DODGE, c.airdodge_total)
         f.safe_first = 4  # R
         f.safe_last = 29
         length = math.sqrt(f.stick_x * f.stick_x + f.stick_y * f.stick_y)
@@ -294,7 +264,7 @@ def air_choice(f, c, moves, dodge):
         f.tap_y = TAP  # one tap, one jump
         used = c.air_jumps - f.air_jumps
         f.air_jumps -= 1
-        enter(f, AIR_JUMP_FORWARD if f.stick_x * f.facing >= 0 else AIR_JUMP_BACKWARD, 0)
+        enter(f, a.AIR_JUMP_FORWARD if f.stick_x * f.facing >= 0 else a.AIR_JUMP_BACKWARD, 0)
         f.fast_fall = 0
         f.vx = f.stick_x * c.jump_h_initial * c.air_jump_h_mult
         if c.has_profile > 0:
@@ -311,12 +281,12 @@ def air_choice(f, c, moves, dodge):
 def guard_choice(f, c, moves):
     """Out of shield: jump, grab, spot dodge, roll; False if none of it."""
     if f.pressed & (BUTTON_A | BUTTON_Z):
-        return begin_move(f, moves, m.GRAB, CATCH)
+        return begin_move(f, moves, m.GRAB, a.CATCH)
     if wants_jump(f):
         begin_jump(f)
         return True
     if (f.stick_y <= -ROLL_STICK and f.tap_y < TAP and -f.stick_y >= abs(f.stick_x)) or (f.c_pressed and f.c_y < 0):
-        enter(f, SPOT_DODGE, c.spotdodge_total)
+        enter(f, a.SPOT_DODGE, c.spotdodge_total)
         f.safe_first = c.spotdodge_inv_start
         f.safe_last = c.spotdodge_inv_end
         f.vx = 0
@@ -333,12 +303,12 @@ def guard_choice(f, c, moves):
 @core
 def roll(f, c, forward):
     if forward:
-        enter(f, ROLL_FORWARD, c.roll_f_total)
+        enter(f, a.ROLL_FORWARD, c.roll_f_total)
         f.safe_first = c.roll_f_inv_start
         f.safe_last = c.roll_f_inv_end
         f.vx = f.facing * c.roll_f_distance / c.roll_f_total
     else:
-        enter(f, ROLL_BACK, c.roll_b_total)
+        enter(f, a.ROLL_BACK, c.roll_b_total)
         f.safe_first = c.roll_b_inv_start
         f.safe_last = c.roll_b_inv_end
         f.vx = -f.facing * c.roll_b_distance / c.roll_b_total

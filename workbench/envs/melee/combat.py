@@ -7,31 +7,10 @@ from __future__ import annotations
 
 import math
 
+from workbench.envs.melee import actions as a
 from workbench.envs.melee import moves as m
-from workbench.envs.melee.actions import (
-    CAPTURE_CUT,
-    CAPTURE_DAMAGE,
-    CAPTURE_WAIT,
-    CATCH_CUT,
-    CATCH_WAIT,
-    CROUCH,
-    DAMAGE_AIR,
-    DAMAGE_FLY,
-    DAMAGE_FLY_TOP,
-    DAMAGE_GROUND,
-    FALL,
-    GUARD_STUN,
-    K_DEAD,
-    K_GUARD,
-    K_GUARD_STUN,
-    K_HELD,
-    K_HOLD,
-    K_REBIRTH,
-    K_THROW,
-    KIND,
-    PUMMEL,
-    WAIT,
-)  # fmt: skip
+from workbench.envs.melee.choices import SHIELD_PRESS
+from workbench.envs.melee.controller import BUTTON_L
 from workbench.envs.melee.fighter import break_shield
 from workbench.envs.melee.physics import CONTACT, enter, ground_height, kind_of
 from workbench.envs.melee.state import STALE_QUEUE, core
@@ -40,6 +19,8 @@ TUMBLE_KNOCKBACK = 80.0  # R
 LAUNCH_SPEED, HITSTUN = 0.03, 0.4  # R
 KNOCKBACK_CAP = 2500.0  # T
 CROUCH_KNOCKBACK = 2 / 3  # P
+CHARGING_KNOCKBACK = 1.2  # T
+ELECTRIC_HITLAG, CROUCH_HITLAG = 1.5, 2 / 3  # T
 SAKURAI = 361.0
 SAKURAI_LOW, SAKURAI_HIGH, SAKURAI_GROUND, SAKURAI_AIR = 32.0, 32.1, 44.0, 45.0  # R
 DOWNWARD_BOUNCE = 0.8  # R: a grounded victim sent down bounces up with this share
@@ -78,9 +59,12 @@ def hitlag_frames(damage):
 
 
 @core
-def shield_stun_frames(damage):
-    """Frames a shield cannot be dropped after a hit on full press."""
-    return math.floor((0.45 * math.floor(damage) + 2) * 200 / 201)
+def shield_stun_frames(damage, press):
+    """Frames a shield cannot be dropped after a hit; `press` is the analog depth, .3 to 1 (T below 1)."""
+    share = 0.45
+    if press < 1:
+        share = 1.5 * (0.3 + 0.65 * (1 - (press - 0.3) / 0.7))
+    return math.floor((share * math.floor(damage) + 2) * 200 / 201)
 
 
 @core
@@ -121,9 +105,9 @@ def log_stale(f, slot):
 
 @core
 def untouchable(f):
-    kind = KIND[f.action]
+    kind = a.KIND[f.action]
     return (
-        f.invulnerable > 0 or kind in (K_DEAD, K_REBIRTH) or (f.safe_last > 0 and f.safe_first <= f.frame <= f.safe_last)
+        f.invulnerable > 0 or kind in (a.K_DEAD, a.K_REBIRTH) or (f.safe_last > 0 and f.safe_first <= f.frame <= f.safe_last)
     )
 
 
@@ -166,14 +150,14 @@ def find_hit(f, o, oc, moves, frames, windows):
         return 0
     kind = kind_of(o)
     if move.is_grab:
-        if kind in (K_HELD, K_HOLD, K_THROW):
+        if kind in (a.K_HELD, a.K_HOLD, a.K_THROW):
             return 0
         return 3 if touches(f, o, oc.hurt_height, oc.hurt_halfwidth, 0.0, line) else 0
     radius = 0.0
-    if kind in (K_GUARD, K_GUARD_STUN):
+    if kind in (a.K_GUARD, a.K_GUARD_STUN):
         radius = oc.shield_radius * max(o.shield / 60, SHIELD_MINIMUM)
     height = oc.hurt_height
-    if o.action == CROUCH:
+    if o.action == a.CROUCH:
         height *= 0.7  # assumed: a crouching body is lower
     return touches(f, o, height, oc.hurt_halfwidth, radius, line)
 
@@ -187,22 +171,29 @@ def strike(f, o, oc, stage, slot, frame, moves, frames, windows):
     dealt = w.damage * stale_factor(f, slot) * charge
     log_stale(f, slot)
     side = 1.0 if o.x > f.x else (-1.0 if o.x < f.x else f.facing)
+    crouching = o.action == a.CROUCH
     if abs(o.x) > stage.edge or o.y < stage.ledge_y - 20:
         f.edge_guard += 1
     hurt(f, o, oc, dealt, w.damage * charge, w.angle, w.bkb, w.kbg, w.setkb, side)
     lag = hitlag_frames(dealt)
     f.hitlag = max(f.hitlag, lag)  # in a trade the longer freeze holds
-    o.hitlag = int(lag * 1.5) if w.electric else lag
+    if w.electric:
+        lag = int(lag * ELECTRIC_HITLAG)
+    elif crouching:
+        lag = int(lag * CROUCH_HITLAG)
+    o.hitlag = lag
 
 
 @core
 def hurt(f, o, oc, dealt, damage, angle, bkb, kbg, setkb, side):
     """Damage and knockback; the launch waits for the end of hitlag."""
     force = knockback(o.percent, dealt, damage, oc.weight, bkb, kbg, setkb)
-    if o.action == CROUCH:
+    if o.action == a.CROUCH:
         force *= CROUCH_KNOCKBACK
+    elif o.charging:
+        force *= CHARGING_KNOCKBACK
     grounded = o.surface >= 0
-    if o.hitstun > 0 and (o.action == DAMAGE_GROUND or DAMAGE_AIR <= o.action <= DAMAGE_FLY_TOP):
+    if o.hitstun > 0 and (o.action == a.DAMAGE_GROUND or a.DAMAGE_AIR <= o.action <= a.DAMAGE_FLY_TOP):
         f.combo += 1
     f.dealt += dealt
     o.percent += dealt
@@ -227,9 +218,9 @@ def hurt(f, o, oc, dealt, damage, angle, bkb, kbg, setkb, side):
     o.launch = 1
     if grounded and y > 0:
         o.surface = -1
-    action = DAMAGE_GROUND if o.surface >= 0 else DAMAGE_AIR
+    action = a.DAMAGE_GROUND if o.surface >= 0 else a.DAMAGE_AIR
     if tumble:
-        action = DAMAGE_FLY_TOP if 70 <= degrees <= 110 else DAMAGE_FLY
+        action = a.DAMAGE_FLY_TOP if 70 <= degrees <= 110 else a.DAMAGE_FLY
     enter(o, action, 0)
 
 
@@ -240,7 +231,7 @@ def strike_shield(f, o, oc, moves, frames, windows):
     w = windows[frames[move.frames + f.frame - 1].window]
     f.groups |= 1 << w.group
     dealt = math.floor(w.damage * stale_factor(f, f.slot) * (1.0 + CHARGE_BONUS * f.charge))
-    powershield = o.action != GUARD_STUN and o.frame <= POWERSHIELD_FRAMES
+    powershield = o.action != a.GUARD_STUN and o.frame <= POWERSHIELD_FRAMES
     if not powershield:
         o.shield -= 0.7 * dealt
     lag = hitlag_frames(dealt)
@@ -251,7 +242,8 @@ def strike_shield(f, o, oc, moves, frames, windows):
         return
     side = 1.0 if o.x > f.x else (-1.0 if o.x < f.x else f.facing)
     o.vx = side * min(0.6 * (0.09 * dealt + 0.4), 2.0)  # T
-    enter(o, GUARD_STUN, shield_stun_frames(dealt))
+    press = 1.0 if o.buttons & BUTTON_L else max(o.shoulder, SHIELD_PRESS)
+    enter(o, a.GUARD_STUN, shield_stun_frames(dealt, press))
 
 
 @core
@@ -259,7 +251,7 @@ def seize(f, o):
     """A grab connects."""
     f.vx = 0
     f.kx = 0
-    enter(f, CATCH_WAIT, 0)
+    enter(f, a.CATCH_WAIT, 0)
     o.vx = 0
     o.vy = 0
     o.kx = 0
@@ -271,14 +263,14 @@ def seize(f, o):
     o.timer = int(GRAB_HOLD + GRAB_HOLD_PERCENT * o.percent)
     o.x = f.x + f.facing * GRAB_REACH
     o.y = f.y
-    enter(o, CAPTURE_WAIT, 0)
+    enter(o, a.CAPTURE_WAIT, 0)
 
 
 @core
 def release(f, o):
     """A grab is broken: both step back and wait."""
-    enter(f, CATCH_CUT, CUT_FRAMES)
-    enter(o, CAPTURE_CUT, CUT_FRAMES)
+    enter(f, a.CATCH_CUT, CUT_FRAMES)
+    enter(o, a.CAPTURE_CUT, CUT_FRAMES)
     f.vx = -f.facing
     o.vx = f.facing
 
@@ -287,9 +279,9 @@ def release(f, o):
 def free_victim(o, oc):
     """The holder is gone or was hit: the victim is free at once."""
     if o.surface >= 0:
-        enter(o, WAIT, 0)
+        enter(o, a.WAIT, 0)
     else:
-        enter(o, FALL, 0)
+        enter(o, a.FALL, 0)
     o.vy = 0
 
 
@@ -297,19 +289,19 @@ def free_victim(o, oc):
 def hold(f, o, oc, moves, stage):
     """The victim `o` in the hands of `f`: escape, pummel, throw."""
     kind = kind_of(f)
-    if kind != K_HOLD and kind != K_THROW:
+    if kind != a.K_HOLD and kind != a.K_THROW:
         free_victim(o, oc)
         return
-    if kind == K_HOLD:
+    if kind == a.K_HOLD:
         o.timer -= 1
         if o.pressed or (o.tap_x == 0) or (o.tap_y == 0):
             o.timer -= GRAB_ESCAPE
-        if f.action == PUMMEL and f.frame == moves[f.character, m.PUMMEL].release and f.logged == 0:
+        if f.action == a.PUMMEL and f.frame == moves[f.character, m.PUMMEL].release and f.logged == 0:
             dealt = PUMMEL_DAMAGE * stale_factor(f, m.PUMMEL)
             log_stale(f, m.PUMMEL)
             o.percent += dealt
             f.dealt += dealt
-            enter(o, CAPTURE_DAMAGE, 0)
+            enter(o, a.CAPTURE_DAMAGE, 0)
         if o.timer <= 0:
             release(f, o)
         return

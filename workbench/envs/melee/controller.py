@@ -51,8 +51,8 @@ def quantise(main_stick, c_stick, shoulder, buttons) -> np.ndarray:
     Args:
         main_stick, c_stick: float `[..., 2]`, each axis in [-1, 1].
         shoulder: float `[...]` in [0, 1], the deeper of both analog shoulders.
-        buttons: bool `[..., 5]`: A, B, X or Y, Z, L or R (pressed down to the click). Where several are down, the
-            last of Z, B, A, X, L that is set in this order of preference: Z, B, A, X, L.
+        buttons: bool `[..., 5]`: A, B, X or Y, Z, L or R (pressed down to the click). Where several are down, one is
+            kept, in this order of preference: Z, B, A, X, L.
 
     Returns:
         int64 `[..., 4]`, one index a head, in the order of `ACTION_SPEC`.

@@ -94,9 +94,9 @@ class MeleeMockEnv(Env):
         self._length = np.zeros(batch_size, np.int32)
         self._end_reason = np.zeros(batch_size, np.int8)
         self._seeds = np.zeros(batch_size, np.uint64)
-        # Nothing a fighter can press is ever forbidden: one constant array serves all games
+        # Nothing a fighter can press is ever forbidden: these are written once
         self._acting = np.ones((batch_size, 2), bool)
-        self._legal = tuple(np.broadcast_to(np.True_, (batch_size, 2, size)) for size in ACTION_SPEC.sizes)
+        self._legal = tuple(np.ones((batch_size, 2, size), bool) for size in ACTION_SPEC.sizes)
         self._arguments = (
             self._settings, character_table(), stage_table(), *move_tables(), choices_0, choices_1,
             _ids(stage, stage_id), *self._observation.values(), *self._final.values(), self._reward, self._terminated,
@@ -104,7 +104,6 @@ class MeleeMockEnv(Env):
         )  # fmt: skip
         self._timestep = self._make_timestep(None)
         self._timestep_final = self._make_timestep(self._final)
-        self._low = np.zeros(len(ACTION_SPEC), np.int64)
         self._sizes = np.array(ACTION_SPEC.sizes)
 
     def _empty_observation(self) -> dict[str, np.ndarray]:
@@ -131,10 +130,13 @@ class MeleeMockEnv(Env):
         """Play one choice of each seat; int `[B, 2, 4]`.
 
         Raises:
-            ValueError: another shape, or an index outside its head.
+            ValueError: another shape, no integers, or an index outside its head.
         """
-        if actions.shape != self._actions.shape:
-            raise ValueError(f"actions have shape {actions.shape}; expected {self._actions.shape} (games, seats, heads)")
+        if actions.shape != self._actions.shape or actions.dtype.kind not in "iu":
+            raise ValueError(
+                f"actions have shape {actions.shape} of {actions.dtype}; "
+                f"expected integers {self._actions.shape} (games, seats, heads)"
+            )
         self._actions[...] = actions
         ended = self._run(STEP)
         if ended < 0:

@@ -4,80 +4,12 @@ from __future__ import annotations
 
 import math
 
+from workbench.envs.melee import actions as a
 from workbench.envs.melee import moves as m
-from workbench.envs.melee.actions import (
-    CATCH_WAIT,
-    CLIFF_ATTACK,
-    CLIFF_ATTACK_SLOW,
-    CLIFF_CATCH,
-    CLIFF_CLIMB,
-    CLIFF_CLIMB_SLOW,
-    CLIFF_JUMP,
-    CLIFF_JUMP_SLOW,
-    CLIFF_ROLL,
-    CLIFF_ROLL_SLOW,
-    CLIFF_WAIT,
-    DASH,
-    DIZZY,
-    DOWN_ATTACK,
-    DOWN_BACK,
-    DOWN_BOUND,
-    DOWN_FORWARD,
-    DOWN_STAND,
-    DOWN_WAIT,
-    FALL,
-    FORWARD_SMASH,
-    GUARD,
-    GUARD_OFF,
-    GUARD_ON,
-    HELPLESS_FALL,
-    JAB1,
-    JUMP_BACKWARD,
-    JUMP_FORWARD,
-    K_AIR,
-    K_AIR_DODGE,
-    K_AIR_MOVE,
-    K_BRAKE,
-    K_BREAK,
-    K_DASH,
-    K_DEAD,
-    K_DOWN,
-    K_DROP,
-    K_EVADE,
-    K_FREE,
-    K_GROUND_MOVE,
-    K_GUARD,
-    K_GUARD_STUN,
-    K_HELD,
-    K_HELPLESS,
-    K_HOLD,
-    K_HURT,
-    K_LAG,
-    K_LEDGE,
-    K_LEDGE_OPTION,
-    K_REBIRTH,
-    K_RECOVERY,
-    K_RUN,
-    K_SQUAT,
-    K_THROW,
-    K_TUMBLE,
-    K_TURN,
-    NEUTRAL_AIR,
-    PUMMEL,
-    ROLL_FORWARD,
-    RUN,
-    RUN_BRAKE,
-    SHIELD_BREAK_DOWN,
-    SHIELD_BREAK_FLY,
-    THROW_FORWARD,
-    THROWN_FORWARD,
-    TURN,
-    TURN_RUN,
-    WAIT,
-)  # fmt: skip
 from workbench.envs.melee.choices import (
     DASH_STICK,
     DASH_TAP,
+    NEVER,
     RUN_STICK,
     air_choice,
     begin_jump,
@@ -88,12 +20,12 @@ from workbench.envs.melee.choices import (
     guard_choice,
     wants_jump,
 )  # fmt: skip
-from workbench.envs.melee.controller import BUTTON_A, BUTTON_B, BUTTON_L, BUTTON_X, BUTTON_Z
+from workbench.envs.melee.controller import BUTTON_A, BUTTON_B, BUTTON_X, BUTTON_Z
+from workbench.envs.melee.ledge import act_on_ledge
 from workbench.envs.melee.physics import (
     AIR_DODGE_DECAY,
     AIR_DODGE_FREE,
     DEAD_ZONE,
-    LEDGE_AGAIN,
     apply_friction,
     drift,
     end_in_air,
@@ -115,11 +47,9 @@ DIZZY_FRAMES = 240  # assumed; mashing out is not modelled
 RECOVERY_END_SPEED = 1.3  # Fox's last speed in libmelee's table; taken for all who travel at one speed
 BRAKE_FRAMES = 20  # assumed: run brake and run turn
 DEATH_FRAMES, REBIRTH_FRAMES, REBIRTH_WAIT_FRAMES, REBIRTH_SAFE = 60, 60, 240, 120  # R
+STAR_FRAMES = 176  # R: every death at the top is a star KO here
 DOWN_WAIT_FRAMES = 220  # R
 GET_UP_FRAMES, GET_UP_ROLL_FRAMES, GET_UP_ATTACK_SAFE = 30, 35, 26  # R
-LEDGE_WAIT_FRAMES = 480  # assumed: hands tire
-SLOW_PERCENT = 100.0  # R: ledge options are slower from here on
-CLUB = BUTTON_A | BUTTON_B | BUTTON_X | BUTTON_Z | BUTTON_L
 
 
 @core
@@ -131,9 +61,9 @@ def act(f, o, c, stage, moves, frames):
     if f.ledge_wait > 0:
         f.ledge_wait -= 1
     kind = kind_of(f)
-    if kind != K_GUARD and kind != K_GUARD_STUN and f.shield < SHIELD_FULL:
+    if kind != a.K_GUARD and kind != a.K_GUARD_STUN and f.shield < SHIELD_FULL:
         f.shield = min(f.shield + SHIELD_REGAIN, SHIELD_FULL)
-    if kind in (K_DEAD, K_REBIRTH, K_HELD):
+    if kind in (a.K_DEAD, a.K_REBIRTH, a.K_HELD):
         return
     if f.surface >= 0:
         if act_on_ground(f, o, c, stage, moves, kind):
@@ -144,7 +74,7 @@ def act(f, o, c, stage, moves, frames):
                 step = frames[moves[f.character, f.slot].frames + f.frame - 1].step
             move_on_ground(f, c, stage, step)
             return
-    elif kind in (K_LEDGE, K_LEDGE_OPTION):
+    elif kind in (a.K_LEDGE, a.K_LEDGE_OPTION):
         if act_on_ledge(f, c, stage, moves, kind):
             return
     else:
@@ -155,85 +85,85 @@ def act(f, o, c, stage, moves, frames):
 @core
 def act_on_ground(f, o, c, stage, moves, kind):
     """The grounded half of the state machine; True where the fighter does not move by itself."""
-    if kind == K_FREE:
+    if kind == a.K_FREE:
         apply_friction(f, c)
         ground_choice(f, c, moves)
-    elif kind in (K_GROUND_MOVE, K_THROW):
+    elif kind in (a.K_GROUND_MOVE, a.K_THROW):
         act_in_move(f, c, moves)
-    elif kind == K_LAG:
+    elif kind == a.K_LAG:
         apply_friction(f, c)
-        if f.action == GUARD_OFF and wants_jump(f):
+        if f.action == a.GUARD_OFF and wants_jump(f):
             begin_jump(f)
         elif f.frame > f.total:
             end_on_ground(f)
             ground_choice(f, c, moves)
-    elif kind in (K_DASH, K_RUN):
+    elif kind in (a.K_DASH, a.K_RUN):
         act_in_dash(f, c, moves)
-    elif kind == K_SQUAT:
+    elif kind == a.K_SQUAT:
         apply_friction(f, c)
         act_in_jump_squat(f, c, moves)
-    elif kind == K_GUARD:
+    elif kind == a.K_GUARD:
         act_in_guard(f, c, moves)
-    elif kind == K_GUARD_STUN:
+    elif kind == a.K_GUARD_STUN:
         apply_friction(f, c)
         f.shield = max(f.shield - SHIELD_DRAIN * f.shield_held, 0.0)
         if f.frame > f.total:
-            enter(f, GUARD, 0)
+            enter(f, a.GUARD, 0)
             f.frame = GUARD_ON_FRAMES
-    elif kind == K_TURN:
+    elif kind == a.K_TURN:
         apply_friction(f, c)
         if f.frame > f.total:
             if f.stick_x * f.facing >= DASH_STICK and f.total == 1:
-                enter(f, DASH, 0)
+                enter(f, a.DASH, 0)
             else:
-                enter(f, WAIT, 0)
+                enter(f, a.WAIT, 0)
                 ground_choice(f, c, moves)
         elif not ground_attack(f, moves) and wants_jump(f):
             begin_jump(f)
-    elif kind == K_BRAKE:
+    elif kind == a.K_BRAKE:
         apply_friction(f, c)
         if wants_jump(f):
             begin_jump(f)
         elif f.frame > f.total:
-            enter(f, WAIT, 0)
+            enter(f, a.WAIT, 0)
             ground_choice(f, c, moves)
-    elif kind == K_EVADE:
+    elif kind == a.K_EVADE:
         if f.frame > f.total:
-            if f.action == ROLL_FORWARD:
+            if f.action == a.ROLL_FORWARD:
                 f.facing = -f.facing
             end_on_ground(f)
             ground_choice(f, c, moves)
-    elif kind == K_HURT:
+    elif kind == a.K_HURT:
         apply_friction(f, c)
         f.hitstun -= 1
         if f.hitstun <= 0:
-            enter(f, WAIT, 0)
+            enter(f, a.WAIT, 0)
             ground_choice(f, c, moves)
-    elif kind == K_DOWN:
+    elif kind == a.K_DOWN:
         act_lying(f, c, moves)
-    elif kind == K_LEDGE_OPTION:
+    elif kind == a.K_LEDGE_OPTION:
         if f.frame > f.total:
             f.vx = 0
             end_on_ground(f)
             ground_choice(f, c, moves)
-    elif kind == K_RECOVERY:
+    elif kind == a.K_RECOVERY:
         if f.frame <= c.recovery_startup:
             apply_friction(f, c)
         else:
             f.surface = -1
             f.vy = 0
             act_in_recovery(f, c)
-    elif kind == K_HOLD:
+    elif kind == a.K_HOLD:
         act_holding(f, o, moves)
         return True
-    elif kind == K_BREAK:
+    elif kind == a.K_BREAK:
         f.vx = 0
-        if f.action == SHIELD_BREAK_DOWN and f.frame > f.total:
-            enter(f, DIZZY, DIZZY_FRAMES)
+        if f.action == a.SHIELD_BREAK_DOWN and f.frame > f.total:
+            enter(f, a.DIZZY, DIZZY_FRAMES)
         elif f.frame > f.total:
-            enter(f, WAIT, 0)
+            enter(f, a.WAIT, 0)
     else:  # an airborne action that found itself on the ground
-        enter(f, WAIT, 0)
+        enter(f, a.WAIT, 0)
     return False
 
 
@@ -241,19 +171,21 @@ def act_on_ground(f, o, c, stage, moves, kind):
 def act_in_move(f, c, moves):
     apply_friction(f, c)
     move = moves[f.character, f.slot]
-    if FORWARD_SMASH <= f.action < NEUTRAL_AIR and f.frame == max(move.first // 2, 2) and f.charge < 60 and f.buttons & BUTTON_A:
+    if a.FORWARD_SMASH <= f.action < a.NEUTRAL_AIR and f.frame == max(move.first // 2, 2) and f.charge < 60 and f.buttons & BUTTON_A:
         f.frame -= 1  # a held smash waits before it strikes; the frame it waits in is assumed
         f.charge += 1
+        f.charging = 1
         return
+    f.charging = 0
     if move.jump_cancel > 0 and f.frame >= move.jump_cancel and wants_jump(f):
         begin_jump(f)
-    elif f.action == DOWN_ATTACK or kind_of(f) == K_THROW:
+    elif f.action == a.DOWN_ATTACK or kind_of(f) == a.K_THROW:
         if f.frame > f.total:
             end_on_ground(f)
-    elif f.action == JAB1 and f.pressed & BUTTON_A and f.frame > move.last and moves[f.character, m.JAB2].total > 0:
-        begin_move(f, moves, m.JAB2, JAB1 + 1)
-    elif f.action == JAB1 + 1 and f.pressed & BUTTON_A and f.frame > move.last and moves[f.character, m.JAB3].total > 0:
-        begin_move(f, moves, m.JAB3, JAB1 + 2)
+    elif f.action == a.JAB1 and f.pressed & BUTTON_A and f.frame > move.last and moves[f.character, m.JAB2].total > 0:
+        begin_move(f, moves, m.JAB2, a.JAB1 + 1)
+    elif f.action == a.JAB1 + 1 and f.pressed & BUTTON_A and f.frame > move.last and moves[f.character, m.JAB3].total > 0:
+        begin_move(f, moves, m.JAB3, a.JAB1 + 2)
     elif f.frame > f.total:
         end_on_ground(f)
         ground_choice(f, c, moves)
@@ -262,7 +194,7 @@ def act_in_move(f, c, moves):
         slot = f.slot
         frame = f.frame
         ground_choice(f, c, moves)
-        if f.action == WAIT:  # nothing chosen: the animation runs on
+        if f.action == a.WAIT:  # nothing chosen: the animation runs on
             f.action = before
             f.slot = slot
             f.frame = frame
@@ -274,20 +206,20 @@ def act_in_dash(f, c, moves):
     forward = f.stick_x * f.facing
     if dash_choice(f, c, moves):
         return
-    if f.action == DASH and forward <= -DASH_STICK and f.tap_x < DASH_TAP:
+    if f.action == a.DASH and forward <= -DASH_STICK and f.tap_x < DASH_TAP:
         f.facing = -f.facing
-        enter(f, TURN, 1)
+        enter(f, a.TURN, 1)
         return
-    if f.action == RUN and forward <= -RUN_STICK:
+    if f.action == a.RUN and forward <= -RUN_STICK:
         f.facing = -f.facing
-        enter(f, TURN_RUN, BRAKE_FRAMES)
+        enter(f, a.TURN_RUN, BRAKE_FRAMES)
         return
-    if f.action == DASH and f.frame == 2:
+    if f.action == a.DASH and f.frame == 2:
         f.vx = f.facing * c.dash_frame2_speed
-    elif f.frame > 2 or f.action == RUN:
+    elif f.frame > 2 or f.action == a.RUN:
         if forward >= DEAD_ZONE:
             speed = f.vx * f.facing
-            limit = c.run_speed * min(forward if f.action == RUN else 1.0, 1.0)
+            limit = c.run_speed * min(forward if f.action == a.RUN else 1.0, 1.0)
             if speed > limit:
                 speed = max(speed - c.ground_friction, limit)
             else:
@@ -295,14 +227,14 @@ def act_in_dash(f, c, moves):
             f.vx = f.facing * speed
         else:
             apply_friction(f, c)
-    if f.action == DASH and f.frame > c.dash_frames_before_run:
+    if f.action == a.DASH and f.frame > c.dash_frames_before_run:
         if forward >= RUN_STICK:
-            enter(f, RUN, 0)
+            enter(f, a.RUN, 0)
         else:
-            enter(f, WAIT, 0)
+            enter(f, a.WAIT, 0)
             ground_choice(f, c, moves)
-    elif f.action == RUN and forward < RUN_STICK:
-        enter(f, RUN_BRAKE, BRAKE_FRAMES)
+    elif f.action == a.RUN and forward < RUN_STICK:
+        enter(f, a.RUN_BRAKE, BRAKE_FRAMES)
 
 
 @core
@@ -318,8 +250,8 @@ def act_in_jump_squat(f, c, moves):
     f.surface = -1
     f.fast_fall = 0
     f.air_jumps = c.air_jumps
-    enter(f, JUMP_FORWARD if f.stick_x * f.facing >= 0 else JUMP_BACKWARD, 0)
-    f.tap_y = 250  # the tap that jumped is spent
+    enter(f, a.JUMP_FORWARD if f.stick_x * f.facing >= 0 else a.JUMP_BACKWARD, 0)
+    f.tap_y = NEVER  # the tap that jumped is spent
     f.pressed &= ~BUTTON_X
     if air_choice(f, c, moves, True):
         act_in_air_dodge(f)
@@ -333,11 +265,11 @@ def act_in_guard(f, c, moves):
         break_shield(f, c)
     elif guard_choice(f, c, moves):
         return
-    elif f.action == GUARD_ON and f.frame > GUARD_ON_FRAMES:
-        enter(f, GUARD, 0)
+    elif f.action == a.GUARD_ON and f.frame > GUARD_ON_FRAMES:
+        enter(f, a.GUARD, 0)
         f.frame = GUARD_ON_FRAMES
     elif not f.shield_held and f.frame >= GUARD_ON_FRAMES:
-        enter(f, GUARD_OFF, GUARD_OFF_FRAMES)
+        enter(f, a.GUARD_OFF, GUARD_OFF_FRAMES)
 
 
 @core
@@ -347,31 +279,31 @@ def break_shield(f, c):
     f.vx = 0
     f.vy = c.shield_break_velocity
     f.fast_fall = 0
-    enter(f, SHIELD_BREAK_FLY, 0)
+    enter(f, a.SHIELD_BREAK_FLY, 0)
 
 
 @core
 def act_lying(f, c, moves):
     f.vx = 0
-    if f.action == DOWN_BOUND:
+    if f.action == a.DOWN_BOUND:
         if f.frame > f.total:
-            enter(f, DOWN_WAIT, DOWN_WAIT_FRAMES)
+            enter(f, a.DOWN_WAIT, DOWN_WAIT_FRAMES)
         return
     if f.pressed & (BUTTON_A | BUTTON_B):
-        begin_move(f, moves, m.GETUP_ATTACK, DOWN_ATTACK)
+        begin_move(f, moves, m.GETUP_ATTACK, a.DOWN_ATTACK)
         f.safe_first = 1
         f.safe_last = GET_UP_ATTACK_SAFE
     elif abs(f.stick_x) >= 0.7:
         if f.stick_x * f.facing > 0:
-            enter(f, DOWN_FORWARD, GET_UP_ROLL_FRAMES)
+            enter(f, a.DOWN_FORWARD, GET_UP_ROLL_FRAMES)
             f.vx = f.facing * c.getup_roll_f_up_distance / GET_UP_ROLL_FRAMES
         else:
-            enter(f, DOWN_BACK, GET_UP_ROLL_FRAMES)
+            enter(f, a.DOWN_BACK, GET_UP_ROLL_FRAMES)
             f.vx = -f.facing * c.getup_roll_b_up_distance / GET_UP_ROLL_FRAMES
         f.safe_first = 1
         f.safe_last = 19
     elif f.stick_y >= 0.5 or f.shield_held or f.frame > f.total:
-        enter(f, DOWN_STAND, GET_UP_FRAMES)
+        enter(f, a.DOWN_STAND, GET_UP_FRAMES)
         f.safe_first = 1
         f.safe_last = 23
 
@@ -379,9 +311,9 @@ def act_lying(f, c, moves):
 @core
 def act_holding(f, o, moves):
     """The grabber: pummel or throw; the victim's escape is counted in `combat`."""
-    if f.action == PUMMEL:
+    if f.action == a.PUMMEL:
         if f.frame > f.total:
-            enter(f, CATCH_WAIT, 0)
+            enter(f, a.CATCH_WAIT, 0)
         return
     throw = -1
     x, y = f.c_x, f.c_y
@@ -392,32 +324,32 @@ def act_holding(f, o, moves):
             throw = 2 if y > 0 else 3
         else:
             throw = 0 if x * f.facing > 0 else 1
-    if throw >= 0 and begin_move(f, moves, m.FTHROW + throw, THROW_FORWARD + throw):
-        if o.action != THROWN_FORWARD + throw:
-            enter(o, THROWN_FORWARD + throw, 0)
+    if throw >= 0 and begin_move(f, moves, m.FTHROW + throw, a.THROW_FORWARD + throw):
+        if o.action != a.THROWN_FORWARD + throw:
+            enter(o, a.THROWN_FORWARD + throw, 0)
     elif f.pressed & BUTTON_A:
-        begin_move(f, moves, m.PUMMEL, PUMMEL)
+        begin_move(f, moves, m.PUMMEL, a.PUMMEL)
 
 
 @core
 def act_in_air(f, c, moves, kind):
     """The airborne half of the state machine: choices, then own velocity."""
-    if kind in (K_AIR, K_DROP):
+    if kind in (a.K_AIR, a.K_DROP):
         if air_choice(f, c, moves, True):
-            if kind_of(f) == K_AIR_DODGE:
+            if kind_of(f) == a.K_AIR_DODGE:
                 act_in_air_dodge(f)
                 return
         else:
             try_fast_fall(f, c)
-            if kind == K_DROP and f.frame > 10:
-                enter(f, FALL, 0)
+            if kind == a.K_DROP and f.frame > 10:
+                enter(f, a.FALL, 0)
         drift(f, c)
         fall(f, c)
-    elif kind == K_AIR_MOVE:
+    elif kind == a.K_AIR_MOVE:
         move = moves[f.character, f.slot]
         drift(f, c)
         if f.frame > f.total:
-            enter(f, FALL, 0)
+            enter(f, a.FALL, 0)
             air_choice(f, c, moves, True)
         elif (f.frame >= move.free and air_choice(f, c, moves, True)) or (
             move.jump_cancel > 0 and f.frame >= move.jump_cancel and f.air_jumps > 0 and wants_jump(f)
@@ -427,43 +359,43 @@ def act_in_air(f, c, moves, kind):
         else:
             try_fast_fall(f, c)
         fall(f, c)
-    elif kind == K_HURT:
+    elif kind == a.K_HURT:
         f.hitstun -= 1
         if f.hitstun <= 0:
             end_in_air(f)
         fall(f, c)
-    elif kind == K_TUMBLE:
+    elif kind == a.K_TUMBLE:
         if not air_choice(f, c, moves, False):
             try_fast_fall(f, c)
             if abs(f.stick_x) >= DASH_STICK and f.tap_x < DASH_TAP:  # a tap ends the tumble
-                enter(f, FALL, 0)
-        f.tumble = 0 if kind_of(f) != K_TUMBLE else f.tumble
+                enter(f, a.FALL, 0)
+        f.tumble = 0 if kind_of(f) != a.K_TUMBLE else f.tumble
         drift(f, c)
         fall(f, c)
-    elif kind == K_AIR_DODGE:
+    elif kind == a.K_AIR_DODGE:
         act_in_air_dodge(f)
         if f.frame > AIR_DODGE_FREE:
             drift(f, c)
             fall(f, c)
         if f.frame > f.total:
             end_in_air(f)
-    elif kind == K_RECOVERY:
+    elif kind == a.K_RECOVERY:
         act_in_recovery(f, c)
-    elif kind == K_HELPLESS:
+    elif kind == a.K_HELPLESS:
         try_fast_fall(f, c)
         drift(f, c)
         fall(f, c)
-    elif kind == K_BREAK:
+    elif kind == a.K_BREAK:
         fall(f, c)
     else:  # a grounded action that left the ground
-        enter(f, FALL, 0)
+        enter(f, a.FALL, 0)
         drift(f, c)
         fall(f, c)
 
 
 @core
 def act_in_air_dodge(f):
-    if kind_of(f) == K_AIR_DODGE and f.frame <= AIR_DODGE_FREE:
+    if kind_of(f) == a.K_AIR_DODGE and f.frame <= AIR_DODGE_FREE:
         f.vx *= AIR_DODGE_DECAY
         f.vy *= AIR_DODGE_DECAY
 
@@ -476,7 +408,7 @@ def act_in_recovery(f, c):
         if speed > RECOVERY_END_SPEED:
             f.vx *= RECOVERY_END_SPEED / speed
             f.vy *= RECOVERY_END_SPEED / speed
-        enter(f, HELPLESS_FALL, 0)
+        enter(f, a.HELPLESS_FALL, 0)
         return
     if f.frame <= c.recovery_startup:
         f.vx *= 0.9  # assumed: momentum dies away while charging
@@ -500,63 +432,3 @@ def act_in_recovery(f, c):
             f.vy = speed
         else:
             fall(f, c)
-
-
-@core
-def act_on_ledge(f, c, stage, moves, kind):
-    """Hanging, and the ways off; False once the fighter is falling."""
-    side = -f.facing
-    slow = f.percent >= SLOW_PERCENT
-    if kind == K_LEDGE:
-        if f.action == CLIFF_CATCH:
-            if f.frame > f.total:
-                enter(f, CLIFF_WAIT, 0)
-            return True
-        if f.pressed & (BUTTON_A | BUTTON_B) or f.c_pressed:
-            begin_move(f, moves, m.LEDGE_ATTACK, CLIFF_ATTACK_SLOW if slow else CLIFF_ATTACK)
-            f.safe_last = 53 if slow else 21
-        elif f.shield_held:
-            enter(f, CLIFF_ROLL_SLOW if slow else CLIFF_ROLL, 79 if slow else 49)
-            f.safe_last = 71 if slow else 34
-        elif f.pressed & BUTTON_X:
-            enter(f, CLIFF_JUMP_SLOW if slow else CLIFF_JUMP, 19 if slow else 14)
-            f.safe_last = 14
-        elif (f.stick_y >= 0.5 or f.stick_x * side <= -0.5) and (f.tap_y < 4 or f.tap_x < 4):
-            enter(f, CLIFF_CLIMB_SLOW if slow else CLIFF_CLIMB, 59 if slow else 34)
-            f.safe_last = 55 if slow else 30
-        elif ((f.stick_y <= -0.5 and f.tap_y < 4) or (f.stick_x * side >= 0.5 and f.tap_x < 4)
-              or f.frame > LEDGE_WAIT_FRAMES):  # fmt: skip
-            let_go(f)
-            f.tap_y = 250
-            return False
-        f.safe_first = 1
-        return True
-    if f.action == CLIFF_JUMP or f.action == CLIFF_JUMP_SLOW:
-        if f.frame > f.total:
-            let_go(f)
-            f.action = JUMP_FORWARD
-            f.x = side * stage.edge
-            f.y = stage.ledge_y
-            f.vx = f.facing * c.ledge_jump_h
-            f.vy = c.ledge_jump_v
-            return False
-        return True
-    onto = f.total // 2 if f.slot < 0 else 12  # assumed: when the body is up on the stage
-    if f.frame == onto:
-        f.surface = 0
-        f.x = side * (stage.edge - 2.0)
-        f.y = stage.ledge_y
-        if f.action == CLIFF_ROLL:
-            f.vx = f.facing * c.ledge_roll_quick_distance / (f.total - onto)
-        elif f.action == CLIFF_ROLL_SLOW:
-            f.vx = f.facing * c.ledge_roll_slow_distance / (f.total - onto)
-    return True
-
-
-@core
-def let_go(f):
-    enter(f, FALL, 0)
-    f.ledge_wait = LEDGE_AGAIN
-    f.vx = 0
-    f.vy = 0
-    f.fast_fall = 0

@@ -8,21 +8,7 @@ from importlib.resources import files
 import numba
 import numpy as np
 
-from workbench.envs.melee.actions import (
-    DEAD_DOWN,
-    DEAD_LEFT,
-    DEAD_RIGHT,
-    DEAD_UP,
-    FALL,
-    K_DEAD,
-    K_HELD,
-    K_HURT,
-    K_REBIRTH,
-    KIND,
-    REBIRTH,
-    REBIRTH_WAIT,
-    WAIT,
-)  # fmt: skip
+from workbench.envs.melee import actions as a
 from workbench.envs.melee.choices import NEVER, read_controller
 from workbench.envs.melee.combat import fight, hold, wait_hitlag
 from workbench.envs.melee.controller import ACTION_SPEC
@@ -32,6 +18,7 @@ from workbench.envs.melee.fighter import (
     REBIRTH_SAFE,
     REBIRTH_WAIT_FRAMES,
     SHIELD_FULL,
+    STAR_FRAMES,
     act,
 )  # fmt: skip
 from workbench.envs.melee.observation import observe
@@ -77,7 +64,7 @@ def begin_fighter(f, game, stage, seat, character, spawn, stocks):
     f.percent = 0
     f.stocks = stocks
     reset_fighter(f)
-    enter(f, WAIT, 0)
+    enter(f, a.WAIT, 0)
     f.stick_x = 0
     f.stick_y = 0
     f.c_x = 0
@@ -155,10 +142,10 @@ def begin_game(game, slot, f0, f1, stages, choices_0, choices_1, choices_stage, 
 @core
 def update_dead(f, o, c, stage):
     """Death, the platform down, waiting on it, stepping off; True while the fighter is out of the fight."""
-    kind = KIND[f.action]
-    if kind == K_DEAD:
+    kind = a.KIND[f.action]
+    if kind == a.K_DEAD:
         f.frame = min(f.frame + 1, 999)
-        if f.frame > DEATH_FRAMES and f.stocks > 0:
+        if f.frame > (STAR_FRAMES if f.action == a.DEAD_STAR else DEATH_FRAMES) and f.stocks > 0:
             reset_fighter(f)
             f.percent = 0
             f.x = 0
@@ -167,18 +154,18 @@ def update_dead(f, o, c, stage):
             if o.x != 0:  # toward the opponent, so that left and right are alike
                 f.facing = 1 if o.x > 0 else -1
             f.air_jumps = c.air_jumps
-            enter(f, REBIRTH, REBIRTH_FRAMES)
+            enter(f, a.REBIRTH, REBIRTH_FRAMES)
         return True
-    if kind != K_REBIRTH:
+    if kind != a.K_REBIRTH:
         return False
     f.frame += 1
-    if f.action == REBIRTH:
+    if f.action == a.REBIRTH:
         f.y -= 1
         if f.frame > f.total:
             f.y = stage.respawn_y
-            enter(f, REBIRTH_WAIT, REBIRTH_WAIT_FRAMES)
+            enter(f, a.REBIRTH_WAIT, REBIRTH_WAIT_FRAMES)
     elif f.frame > f.total or f.pressed or abs(f.stick_x) >= DEAD_ZONE or abs(f.stick_y) >= DEAD_ZONE or f.c_pressed:
-        enter(f, FALL, 0)
+        enter(f, a.FALL, 0)
         f.invulnerable = REBIRTH_SAFE
     return True
 
@@ -197,16 +184,19 @@ def update(f, o, c, stage, moves, frames):
 def check_death(f, stage):
     """Past a blast line the stock is lost; at the top only while being launched."""
     if f.y < stage.blast_bottom:
-        action = DEAD_DOWN
+        action = a.DEAD_DOWN
     elif f.x < stage.blast_left:
-        action = DEAD_LEFT
+        action = a.DEAD_LEFT
     elif f.x > stage.blast_right:
-        action = DEAD_RIGHT
-    elif f.y > stage.blast_top and KIND[f.action] == K_HURT and f.ky > TOP_DEATH_SPEED:
-        action = DEAD_UP
+        action = a.DEAD_RIGHT
+    elif f.y > stage.blast_top and (
+        (a.KIND[f.action] == a.K_HURT and f.ky > TOP_DEATH_SPEED)
+        or (f.action == a.SHIELD_BREAK_FLY and f.vy > TOP_DEATH_SPEED)
+    ):
+        action = a.DEAD_STAR
     else:
         return
-    if KIND[f.action] == K_DEAD or KIND[f.action] == K_REBIRTH:
+    if a.KIND[f.action] == a.K_DEAD or a.KIND[f.action] == a.K_REBIRTH:
         return
     f.stocks -= 1
     f.lost += 1
@@ -226,9 +216,9 @@ def play_frame(game, f0, f1, c0, c1, stage, moves, frames, windows):
     game.frame += 1
     update(f0, f1, c0, stage, moves, frames)
     update(f1, f0, c1, stage, moves, frames)
-    if KIND[f0.action] == K_HELD and f0.hitlag == 0:
+    if a.KIND[f0.action] == a.K_HELD and f0.hitlag == 0:
         hold(f1, f0, c0, moves, stage)
-    if KIND[f1.action] == K_HELD and f1.hitlag == 0:
+    if a.KIND[f1.action] == a.K_HELD and f1.hitlag == 0:
         hold(f0, f1, c1, moves, stage)
     fight(f0, f1, c0, c1, stage, moves, frames, windows)
     check_death(f0, stage)
@@ -252,7 +242,7 @@ def leader(f0, f1):
 
 @core
 def risk(f, stage):
-    if not off_stage(f, stage) or KIND[f.action] == K_DEAD or KIND[f.action] == K_REBIRTH:
+    if not off_stage(f, stage) or a.KIND[f.action] == a.K_DEAD or a.KIND[f.action] == a.K_REBIRTH:
         return 0.0
     beside = max(abs(f.x) - stage.edge, 0.0) / 50
     return min(beside, 1.0) + min(max(-f.y, 0.0) / 100, 1.0)
@@ -358,7 +348,7 @@ def _build(stamp: int):
 
 
 _CORE_FILES = (
-    "actions", "characters", "choices", "combat", "controller", "fighter", "game", "moves", "observation", "physics",
+    "actions", "characters", "choices", "combat", "controller", "fighter", "game", "ledge", "moves", "observation", "physics",
     "reward", "stages", "state",
 )  # fmt: skip
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -95,7 +96,12 @@ class MoveTables(NamedTuple):
 @cache
 def _libmelee_frames() -> dict[tuple[int, int], dict[int, dict[str, str]]]:
     found: dict[tuple[int, int], dict[int, dict[str, str]]] = {}
-    with (files("melee") / "framedata.csv").open(encoding="utf-8", newline="") as file:
+    # found without importing the package, which would load its network code
+    package = find_spec("melee")
+    if package is None:
+        raise ModuleNotFoundError("libmelee is not installed: pip install melee==0.47.6")
+    path = Path(package.submodule_search_locations[0]) / "framedata.csv"
+    with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             state = found.setdefault((int(row["character"]), int(row["action"])), {})
             state[int(row["frame"])] = row

@@ -8,41 +8,7 @@ from __future__ import annotations
 
 import math
 
-from workbench.envs.melee.actions import (
-    CLIFF_CATCH,
-    DIZZY,
-    DOWN_BOUND,
-    FALL,
-    HELPLESS_FALL,
-    K_AIR,
-    K_AIR_DODGE,
-    K_AIR_MOVE,
-    K_BRAKE,
-    K_BREAK,
-    K_DASH,
-    K_DROP,
-    K_EVADE,
-    K_FREE,
-    K_GROUND_MOVE,
-    K_HELPLESS,
-    K_HURT,
-    K_LAG,
-    K_LEDGE,
-    K_RECOVERY,
-    K_RUN,
-    K_TUMBLE,
-    KIND,
-    LANDING,
-    LANDING_AERIAL,
-    LANDING_SPECIAL,
-    SHIELD_BREAK_DOWN,
-    TECH,
-    TECH_BACK,
-    TECH_FORWARD,
-    TUMBLE,
-    WAIT,
-    WALK_FAST,
-)  # fmt: skip
+from workbench.envs.melee import actions as a
 from workbench.envs.melee.moves import DAIR, NAIR, NEUTRAL_B, UP_B
 from workbench.envs.melee.state import core
 
@@ -73,6 +39,7 @@ def enter(f, action, total):
     f.slot = -1
     f.safe_last = 0
     f.profile = 0
+    f.charging = 0
 
 
 @core
@@ -80,9 +47,9 @@ def kind_of(f):
     """The kind of a fighter's state; specials are told by their move, since their states differ by fighter."""
     if f.slot >= NEUTRAL_B:
         if f.slot == UP_B:
-            return K_RECOVERY
-        return K_AIR_MOVE if f.surface < 0 else K_GROUND_MOVE
-    return KIND[f.action]
+            return a.K_RECOVERY
+        return a.K_AIR_MOVE if f.surface < 0 else a.K_GROUND_MOVE
+    return a.KIND[f.action]
 
 
 @core
@@ -179,8 +146,8 @@ def leave_ground(f, c):
     f.vy = 0
     f.fast_fall = 0
     f.air_jumps = c.air_jumps
-    if kind_of(f) != K_HURT:
-        enter(f, FALL, 0)
+    if kind_of(f) != a.K_HURT:
+        enter(f, a.FALL, 0)
 
 
 @core
@@ -195,7 +162,7 @@ def move_on_ground(f, c, stage, step):
         f.y = ground_height(stage, surface, f.x)
         return
     kind = kind_of(f)
-    if (kind in (K_DASH, K_RUN, K_BRAKE, K_HURT) or f.kx != 0 or (kind == K_LAG and f.action < 178) or (kind == K_FREE and f.action == WALK_FAST)):  # fmt: skip
+    if (kind in (a.K_DASH, a.K_RUN, a.K_BRAKE, a.K_HURT) or f.kx != 0 or (kind == a.K_LAG and f.action < 178) or (kind == a.K_FREE and f.action == a.WALK_FAST)):  # fmt: skip
         leave_ground(f, c)
     else:
         f.x = min(max(f.x, left), right)
@@ -214,32 +181,32 @@ def land(f, c, moves, surface, height):
     f.ky = 0
     f.fast_fall = 0
     f.air_jumps = c.air_jumps
-    if kind == K_AIR_MOVE and NAIR <= f.slot <= DAIR:
+    if kind == a.K_AIR_MOVE and NAIR <= f.slot <= DAIR:
         slot = f.slot
         frame = f.frame
         m = moves[f.character, slot]
         if frame < m.autocancel_before or frame > m.autocancel_after:
-            enter(f, LANDING, c.landing_lag_normal)
+            enter(f, a.LANDING, c.landing_lag_normal)
         else:
             lag = m.landing_lag
             if f.since_shield < LCANCEL_FRAMES:
                 lag = lag // 2
-            enter(f, LANDING_AERIAL + slot - NAIR, lag)
-    elif kind == K_AIR_MOVE and moves[f.character, f.slot].landing_lag > 0:
-        enter(f, LANDING_SPECIAL, moves[f.character, f.slot].landing_lag)
-    elif kind == K_AIR_DODGE:
-        enter(f, LANDING_SPECIAL, SPECIAL_LANDING)
-    elif kind in (K_RECOVERY, K_HELPLESS):
-        enter(f, LANDING_SPECIAL, max(c.recovery_landing_lag, SPECIAL_LANDING))
+            enter(f, a.LANDING_AERIAL + slot - NAIR, lag)
+    elif kind == a.K_AIR_MOVE and moves[f.character, f.slot].landing_lag > 0:
+        enter(f, a.LANDING_SPECIAL, moves[f.character, f.slot].landing_lag)
+    elif kind == a.K_AIR_DODGE:
+        enter(f, a.LANDING_SPECIAL, SPECIAL_LANDING)
+    elif kind in (a.K_RECOVERY, a.K_HELPLESS):
+        enter(f, a.LANDING_SPECIAL, max(c.recovery_landing_lag, SPECIAL_LANDING))
         f.vx = 0
-    elif kind == K_TUMBLE or (kind == K_HURT and f.tumble):
+    elif kind == a.K_TUMBLE or (kind == a.K_HURT and f.tumble):
         tech(f, c)
-    elif kind == K_BREAK:
-        enter(f, SHIELD_BREAK_DOWN if action != DIZZY else DIZZY, DOWN_BOUND_FRAMES)
+    elif kind == a.K_BREAK:
+        enter(f, a.SHIELD_BREAK_DOWN if action != a.DIZZY else a.DIZZY, DOWN_BOUND_FRAMES)
         f.vx = 0
     else:
         f.hitstun = 0
-        enter(f, LANDING, c.landing_lag_normal)
+        enter(f, a.LANDING, c.landing_lag_normal)
 
 
 @core
@@ -252,17 +219,17 @@ def tech(f, c):
     if f.tech_window > 0:
         f.tech_window = 0
         if abs(f.stick_x) < TECH_STICK:
-            enter(f, TECH, TECH_FRAMES)
+            enter(f, a.TECH, TECH_FRAMES)
         elif f.stick_x * f.facing > 0:
-            enter(f, TECH_FORWARD, TECH_ROLL_FRAMES)
+            enter(f, a.TECH_FORWARD, TECH_ROLL_FRAMES)
             f.vx = f.facing * c.tech_f_distance / TECH_ROLL_FRAMES
         else:
-            enter(f, TECH_BACK, TECH_ROLL_FRAMES)
+            enter(f, a.TECH_BACK, TECH_ROLL_FRAMES)
             f.vx = -f.facing * c.tech_b_distance / TECH_ROLL_FRAMES
         f.safe_first = 1
         f.safe_last = TECH_SAFE
     else:
-        enter(f, DOWN_BOUND, DOWN_BOUND_FRAMES)
+        enter(f, a.DOWN_BOUND, DOWN_BOUND_FRAMES)
 
 
 @core
@@ -276,11 +243,11 @@ def move_in_air(f, o, c, stage, moves):
     new_y = old_y + dy
     kind = kind_of(f)
     if dy <= 0:
-        passing = f.stick_y <= PASS_STICK and (kind in (K_AIR, K_HELPLESS, K_DROP))
+        passing = f.stick_y <= PASS_STICK and (kind in (a.K_AIR, a.K_HELPLESS, a.K_DROP))
         landed = -1
         height = -1000.0
         for surface in range(stage.surfaces):
-            if surface > 0 and (passing or (kind == K_DROP and f.frame < 10)):
+            if surface > 0 and (passing or (kind == a.K_DROP and f.frame < 10)):
                 break
             if stage.left[surface] <= new_x <= stage.right[surface]:
                 level = ground_height(stage, surface, new_x)
@@ -299,7 +266,7 @@ def move_in_air(f, o, c, stage, moves):
     f.x = new_x
     f.y = new_y
     if (f.ledge_wait == 0 and new_y < stage.ledge_y and f.stick_y > PASS_STICK
-            and (kind in (K_AIR, K_HELPLESS) or (kind == K_RECOVERY and f.frame > c.recovery_startup))):  # fmt: skip
+            and (kind in (a.K_AIR, a.K_HELPLESS) or (kind == a.K_RECOVERY and f.frame > c.recovery_startup))):  # fmt: skip
         catch_ledge(f, o, c, stage, kind, dy)
 
 
@@ -309,12 +276,12 @@ def catch_ledge(f, o, c, stage, kind, dy):
     outward = abs(f.x) - stage.edge
     if outward < 0 or outward > LEDGE_REACH:
         return
-    if kind == K_AIR and (f.facing == side or dy > 0):
+    if kind == a.K_AIR and (f.facing == side or dy > 0):
         return
     above = f.y - (stage.ledge_y + c.ledge_hang_dy)
     if above < -LEDGE_BELOW or above > LEDGE_ABOVE:
         return
-    if kind_of(o) == K_LEDGE and o.x * side > 0:
+    if kind_of(o) == a.K_LEDGE and o.x * side > 0:
         return
     f.x = side * (stage.edge + c.ledge_hang_dx)
     f.y = stage.ledge_y + c.ledge_hang_dy
@@ -325,24 +292,24 @@ def catch_ledge(f, o, c, stage, kind, dy):
     f.facing = -side
     f.fast_fall = 0
     f.air_jumps = c.air_jumps
-    enter(f, CLIFF_CATCH, 7)
+    enter(f, a.CLIFF_CATCH, 7)
     f.invulnerable = LEDGE_SAFE
 
 
 @core
 def end_in_air(f):
     """What follows an airborne action that ran out."""
-    if kind_of(f) == K_AIR_DODGE or kind_of(f) == K_RECOVERY:
-        enter(f, HELPLESS_FALL, 0)
-    elif kind_of(f) == K_HURT and f.tumble:
-        enter(f, TUMBLE, 0)
+    if kind_of(f) == a.K_AIR_DODGE or kind_of(f) == a.K_RECOVERY:
+        enter(f, a.HELPLESS_FALL, 0)
+    elif kind_of(f) == a.K_HURT and f.tumble:
+        enter(f, a.TUMBLE, 0)
     else:
-        enter(f, FALL, 0)
+        enter(f, a.FALL, 0)
 
 
 @core
 def end_on_ground(f):
     """What follows a grounded action that ran out."""
-    if kind_of(f) == K_EVADE:
+    if kind_of(f) == a.K_EVADE:
         f.vx = 0
-    enter(f, WAIT, 0)
+    enter(f, a.WAIT, 0)

@@ -60,6 +60,7 @@ FIGHTER = np.dtype(
         ("timer", np.int16),  # of grabs
         ("stocks", np.int16),
         ("stale_count", np.int16),
+        ("charging", np.int16),  # 1: holding a smash
         ("logged", np.int16),  # 1: the current move is in the stale queue
         ("stale", np.int16, (STALE_QUEUE,)),  # slots of the moves that hit, newest first
         ("last_action", np.int16, (4,)),  # what the seat chose last, for its own observation
