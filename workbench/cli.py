@@ -152,7 +152,7 @@ def rerun(
     """Replay an executed notebook from its own stamp, and say whether the results agree."""
     from workbench.pipeline.display import view
     from workbench.pipeline.rerun import rerun as replay
-    from workbench.pipeline.runner import EXIT_CODES
+    from workbench.pipeline.status import EXIT_CODES
 
     with view() as show:
         raise typer.Exit(EXIT_CODES[replay(notebook, show, output_dir)])

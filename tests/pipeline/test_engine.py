@@ -11,7 +11,9 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 
 from workbench.pipeline import engine, writer
-from workbench.pipeline.parameters import inject, read_notebook
+from workbench.pipeline.notebook_io import read_notebook
+from workbench.pipeline.outcome import Outcome, mark_abandoned
+from workbench.pipeline.parameters import inject
 
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 
@@ -23,7 +25,7 @@ def execute(tmp_path, monkeypatch):
     engine.register()
 
     def _execute(name, **settings):
-        outcome = engine.Outcome()
+        outcome = Outcome()
         notebook = inject(read_notebook(NOTEBOOKS / f"{name}.ipynb"), {"output_dir": "'out'"})
         with contextlib.suppress(PapermillExecutionError):
             execute_notebook(notebook, "executed.ipynb", engine_name=engine.ENGINE, kernel_name="python3", outcome=outcome, **settings)
@@ -92,7 +94,7 @@ def test_an_abandoned_notebook_is_corrected(tmp_path):
     for cell, state in zip(notebook.cells, ["completed", "completed", "running", "pending", "pending"], strict=True):
         cell.metadata["papermill"] = {"status": state}
     nbformat.write(notebook, tmp_path / "n.ipynb")
-    engine.mark_abandoned(tmp_path / "n.ipynb", "died", "the machine went off", 3)
+    mark_abandoned(tmp_path / "n.ipynb", "died", "the machine went off", 3)
     corrected = read_notebook(tmp_path / "n.ipynb")
     assert states(corrected) == ["completed", "completed", "completed", "failed", "pending"]
     assert corrected.cells[3].outputs[0].evalue == "the machine went off"

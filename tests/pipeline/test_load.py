@@ -5,8 +5,8 @@ import pytest
 
 from workbench.pipeline.experiment import ExperimentError, resolve_parameters
 from workbench.pipeline.load import load_experiment
+from workbench.pipeline.notebook_io import read_notebook
 from workbench.pipeline.notebooks import find_notebook
-from workbench.pipeline.parameters import read_notebook
 from workbench.pipeline.references import declared_artifacts
 
 TWO_GENERATIONS = """
@@ -31,12 +31,10 @@ stages:
 
 
 @pytest.fixture
-def load(tmp_path):
-    (tmp_path / "notebooks").symlink_to(Path(__file__).parent / "notebooks")
-
+def load(project):
     def _load(text, *overrides):
-        (tmp_path / "x.yaml").write_text(text)
-        return load_experiment(tmp_path / "x.yaml", overrides)
+        (project / "x.yaml").write_text(text)
+        return load_experiment(project / "x.yaml", overrides)
 
     return _load
 
@@ -194,7 +192,7 @@ def test_artifacts_are_read_from_the_code_of_finish():
     assert declared_artifacts(notebook) is None
 
 
-def test_notebooks_are_found_by_number_and_name_or_name_alone():
+def test_notebooks_are_found_by_number_and_name_or_name_alone(project):
     folder = Path(__file__).parent
     assert find_notebook("collect", folder).name == "01_collect.ipynb"
     assert find_notebook("01_collect", folder).name == "01_collect.ipynb"

@@ -13,8 +13,8 @@ from workbench.pipeline import read_metrics, read_status
 from workbench.pipeline.display import PlainView
 from workbench.pipeline.files import read_json
 from workbench.pipeline.load import load_experiment
+from workbench.pipeline.notebook_io import read_notebook
 from workbench.pipeline.page import loads_from_outside
-from workbench.pipeline.parameters import read_notebook
 from workbench.pipeline.runner import Settings, run
 from workbench.pipeline.stage import REQUEST_VARIABLE
 

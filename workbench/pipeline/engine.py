@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
-import nbformat
 from jupyter_core.utils import ensure_event_loop, run_sync
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
@@ -21,12 +19,12 @@ from papermill.log import logger
 from traitlets import Any
 
 from workbench.pipeline import status as states
-from workbench.pipeline.files import write_atomic
 from workbench.pipeline.kernel import SocketKernelManager
+from workbench.pipeline.notebook_io import nbformat
+from workbench.pipeline.outcome import Outcome, tail_of
 from workbench.pipeline.text import strip_colours, without_home
 
 ENGINE = "workbench"
-_TAIL_LINES = 20
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,23 +33,6 @@ class Interrupted(KeyboardInterrupt):
 
 class TimeLimit(KeyboardInterrupt):
     """Raised in the executing process when the stage has used up its time."""
-
-
-@dataclass
-class Outcome:
-    """How the execution of a notebook ended.
-
-    Args:
-        state: `finished`, `failed`, `killed`, `timed out` or `interrupted`.
-        cell: index of the cell it ended in, None where all ran.
-        error: one line: the exception, or what happened to the kernel.
-        tail: the last lines that cell had put out.
-    """
-
-    state: str = states.FINISHED
-    cell: int | None = None
-    error: str = ""
-    tail: str = ""
 
 
 class TruthfulManager(NotebookExecutionManager):
@@ -93,7 +74,7 @@ class TruthfulManager(NotebookExecutionManager):
 
     def fail(self, cell, index: int, state: str, error: str) -> None:
         """Record where and how the run ended."""
-        self.end(state, index, error, _tail(cell))
+        self.end(state, index, error, tail_of(cell))
         self.cell_exception(cell, cell_index=index)
         self.cell_complete(cell, cell_index=index)
 
@@ -257,29 +238,6 @@ def register() -> None:
     papermill_engines.register(ENGINE, TruthfulEngine)
 
 
-def mark_abandoned(path: Path, state: str, error: str, cell: int | None) -> None:
-    """Correct an executed notebook whose process was killed before it could: the cell that ran failed, and says so.
-
-    Args:
-        cell: index of the cell that ran last, as `status.json` says; None where none had begun.
-    """
-    notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-    for index, found in enumerate(notebook.cells):
-        about = found.metadata.setdefault("papermill", {})
-        if cell is not None and index < cell:
-            about["status"] = "completed"
-        elif index == cell:
-            about.update(status="failed", exception=True)
-            notebook.metadata.setdefault("workbench", {})["outcome"] = asdict(Outcome(state, index, error, _tail(found)))
-            if found.cell_type == "code":
-                said = nbformat.v4.new_output("error", ename="Abandoned", evalue=error, traceback=[f"{state}: {error}"])
-                found.outputs.append(said)
-    if cell is None:
-        notebook.metadata.setdefault("workbench", {})["outcome"] = asdict(Outcome(state, None, error, ""))
-    notebook.metadata.setdefault("papermill", {})["exception"] = True
-    write_atomic(path, nbformat.writes(notebook))
-
-
 def _scrub(cell) -> None:
     """Take the path of the user's home out of what a cell has put out as text."""
     for output in cell.get("outputs", []):
@@ -292,14 +250,3 @@ def _scrub(cell) -> None:
             for kind, content in output.get("data", {}).items():
                 if kind.startswith("text/") and isinstance(content, str):
                     output.data[kind] = without_home(content)
-
-
-def _tail(cell) -> str:
-    """The last lines of a cell's text output, without colours."""
-    lines: list[str] = []
-    for output in cell.get("outputs", []):
-        if output.output_type == "stream":
-            lines += strip_colours(output.text).splitlines()
-        elif output.output_type == "error":
-            lines += strip_colours("\n".join(output.traceback)).splitlines()
-    return "\n".join(line[:300] for line in lines[-_TAIL_LINES:])

@@ -15,18 +15,21 @@ import traceback
 from dataclasses import asdict
 from pathlib import Path
 
-import nbformat
+from workbench.pipeline.notebook_io import nbformat, read_notebook
+
+# isort: split
+
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 
 from workbench.pipeline import engine, writer
 from workbench.pipeline import status as states
 from workbench.pipeline.files import read_json, write_atomic, write_json
-from workbench.pipeline.parameters import inject, read_notebook
+from workbench.pipeline.outcome import Outcome
+from workbench.pipeline.parameters import inject
 from workbench.pipeline.report import write_report
-from workbench.pipeline.status import this_process, timestamp
+from workbench.pipeline.status import EXIT_CODES, this_process, timestamp
 
-EXIT_CODES = {states.FINISHED: 0, states.FAILED: 1, states.KILLED: 4, states.TIMED_OUT: 5, states.INTERRUPTED: 130}
 _PROGRESS = ("note", "done", "total", "pace", "eta")
 
 
@@ -68,7 +71,7 @@ class Supervisor:
             self.status.update({key: progress.get(key) for key in _PROGRESS}, updated=timestamp())
             write_json(self.folder / "status.json", self.status)
 
-    def end(self, outcome: engine.Outcome) -> None:
+    def end(self, outcome: Outcome) -> None:
         """Write the final word."""
         self._ended.set()
         self.status.update(state=outcome.state, message=outcome.error, ended=timestamp())
@@ -97,7 +100,7 @@ def execute(folder: Path) -> str:
     writer.register()
     engine.register()
     supervisor = Supervisor(folder, request)
-    outcome = engine.Outcome()
+    outcome = Outcome()
     try:
         _raise_on_signals(request.get("time_limit"))
         supervisor.start()
@@ -108,7 +111,7 @@ def execute(folder: Path) -> str:
     except BaseException as error:
         if outcome.state == states.FINISHED:
             interrupted = isinstance(error, KeyboardInterrupt)
-            outcome = engine.Outcome(states.INTERRUPTED if interrupted else states.FAILED, None, f"{type(error).__name__}: {error}")
+            outcome = Outcome(states.INTERRUPTED if interrupted else states.FAILED, None, f"{type(error).__name__}: {error}")
         traceback.print_exc()
     _stamp(folder, outcome)
     supervisor.end(outcome)
@@ -116,7 +119,7 @@ def execute(folder: Path) -> str:
     return outcome.state
 
 
-def _stamp(folder: Path, outcome: engine.Outcome) -> None:
+def _stamp(folder: Path, outcome: Outcome) -> None:
     """Write into the executed notebook where it comes from and how it ended."""
     path = folder / "notebook.ipynb"
     if not path.exists():
@@ -136,7 +139,7 @@ def _report(folder: Path) -> None:
         traceback.print_exc()
 
 
-def _run(folder: Path, request: dict, supervisor: Supervisor, outcome: engine.Outcome) -> None:
+def _run(folder: Path, request: dict, supervisor: Supervisor, outcome: Outcome) -> None:
     notebook = inject(read_notebook(request["notebook"]), request["injected"])
     notebook.metadata["workbench"] = {"request": {key: value for key, value in request.items() if key != "injected"}}
     supervisor.cells = len(notebook.cells)

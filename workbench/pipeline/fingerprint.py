@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from workbench.pipeline.files import hash_json, hash_path
+from workbench.pipeline.notebook_io import nbformat
 from workbench.pipeline.parameters import INJECTED_TAG, literal
 
 

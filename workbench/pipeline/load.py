@@ -31,8 +31,9 @@ from workbench.pipeline.experiment import (
     truth,
     written_parameters,
 )
+from workbench.pipeline.notebook_io import NotebookError, read_notebook
 from workbench.pipeline.notebooks import find_notebook
-from workbench.pipeline.parameters import ParameterError, merge, nearest, parse_override, read_notebook, read_schema
+from workbench.pipeline.parameters import ParameterError, merge, nearest, parse_override, read_schema
 from workbench.pipeline.plain_yaml import Plain, load_text, resolve
 from workbench.pipeline.references import (
     METRICS,
@@ -193,7 +194,7 @@ class _Reader:
         try:
             path = find_notebook(str(written.get("notebook", name)), self.file.parent)
             schema, artifacts = read_schema(path), declared_artifacts(read_notebook(path))
-        except (ParameterError, FileNotFoundError) as error:
+        except (ParameterError, NotebookError, FileNotFoundError) as error:
             self.problems.append(f"{self.file}: {where}: {error}")
             return None
         parameters = self._mapping(written.get("parameters"), f"{where}: parameters")

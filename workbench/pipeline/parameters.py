@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union
 
-import nbformat
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from workbench.pipeline.notebook_io import nbformat, read_notebook
 from workbench.pipeline.plain_yaml import Plain, load_text, resolve
 
 TAG = "parameters"
@@ -148,20 +148,6 @@ def read_schema(notebook: Path | str | nbformat.NotebookNode, name: str | None =
     if tagged[0].cell_type != "code":
         raise ParameterError(f"{name}: the cell tagged 'parameters' is {tagged[0].cell_type}, expected code")
     return parse_cell(tagged[0].source, name)
-
-
-def read_notebook(path: Path | str) -> nbformat.NotebookNode:
-    """A notebook in the current format.
-
-    Raises:
-        ParameterError: the file is not a notebook.
-        FileNotFoundError: no such file.
-    """
-    path = Path(path)
-    try:
-        return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError, KeyError) as error:
-        raise ParameterError(f"{path}: not a notebook ({str(error)[:200]})") from None
 
 
 def parse_cell(source: str, name: str = "notebook") -> Schema:

@@ -16,8 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import nbformat
-
+from workbench.pipeline.notebook_io import nbformat
 from workbench.pipeline.plain_yaml import Plain
 
 PREVIOUS, EVERY, METRICS = "previous", "every", "metrics"

@@ -9,10 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from workbench.pipeline import status as states
 from workbench.pipeline.files import read_json, write_atomic
+from workbench.pipeline.notebook_io import nbformat
 from workbench.pipeline.outputs import Outputs, code, markdown, shortened
 from workbench.pipeline.page import chip, fold, page, slug, table
 from workbench.pipeline.parameters import INJECTED_TAG, TAG, ParameterError, literal, read_schema

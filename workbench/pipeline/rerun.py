@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import nbformat
-
 from workbench.pipeline import status as states
 from workbench.pipeline.display import PlainView
 from workbench.pipeline.experiment import ExperimentError
 from workbench.pipeline.files import read_json, write_atomic, write_json
 from workbench.pipeline.fingerprint import differences, fingerprint
-from workbench.pipeline.parameters import INJECTED_TAG, read_notebook
+from workbench.pipeline.notebook_io import nbformat, read_notebook
+from workbench.pipeline.parameters import INJECTED_TAG
 from workbench.pipeline.provenance import code_files
 from workbench.pipeline.report import title_of
 from workbench.pipeline.status import read_status

@@ -17,16 +17,14 @@ from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.fingerprint import damage, differences, fingerprint
 from workbench.pipeline.index import write_index
 from workbench.pipeline.lock import Lock
-from workbench.pipeline.parameters import literal, read_notebook
+from workbench.pipeline.notebook_io import read_notebook
+from workbench.pipeline.parameters import literal
 from workbench.pipeline.provenance import code_files
-from workbench.pipeline.status import read_status, this_process, timestamp
+from workbench.pipeline.status import EXIT_CODES, read_status, this_process, timestamp
 from workbench.pipeline.supervise import Supervised, end_leftovers
 from workbench.pipeline.text import duration
 
 UP_TO_DATE, SKIPPED, PENDING = "up to date", "skipped", "pending"
-EXIT_CODES = {states.FINISHED: 0, states.FAILED: 1, states.KILLED: 4, states.TIMED_OUT: 5, states.INTERRUPTED: 130}
-"""Of `run`: 0 all finished, 1 a cell failed, 4 a kernel or stage was killed, 5 out of time, 130 stopped (143 by SIGTERM).
-The command line adds 2: refused before anything started, and 3: somebody else runs it."""
 
 
 class _Stop(BaseException):
@@ -53,7 +51,7 @@ def run(experiment: Experiment, settings: Settings | None = None, show: PlainVie
     """Run an experiment, or go on with it.
 
     Returns:
-        an exit code, one of `EXIT_CODES`.
+        an exit code, one of `status.EXIT_CODES`, or 143 after SIGTERM.
 
     Raises:
         Locked: another process runs it.

@@ -23,6 +23,11 @@ RUNNING, FINISHED, FAILED, KILLED, TIMED_OUT, INTERRUPTED, DIED = (
 """States of a stage. `killed`: its kernel died and the supervisor saw it; `died`: nobody was left to write it down."""
 
 
+EXIT_CODES = {FINISHED: 0, FAILED: 1, KILLED: 4, TIMED_OUT: 5, INTERRUPTED: 130}
+"""Of a stage's process and of `workbench run`: 0 all finished, 1 a cell failed, 4 a kernel or stage was killed, 5 out of
+time, 130 stopped (143 by SIGTERM). The command line adds 2, refused before anything started, and 3, locked."""
+
+
 def timestamp() -> str:
     """Now, UTC, ISO 8601 to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import psutil
 
-from workbench.pipeline import engine
 from workbench.pipeline import status as states
-from workbench.pipeline.execute import EXIT_CODES
 from workbench.pipeline.files import read_json, write_json
+from workbench.pipeline.outcome import mark_abandoned
 from workbench.pipeline.stage import REQUEST_VARIABLE
-from workbench.pipeline.status import timestamp
+from workbench.pipeline.status import EXIT_CODES, timestamp
 
 _GRACE = 15.0  # seconds a stage has to write down how it ended
 
@@ -91,7 +90,7 @@ def write_end(folder: Path, state: str, how: str) -> str:
     found.update(state=state, message=how, ended=timestamp(), error={"cell": cell, "error": how, "tail": _log_tail(folder)})
     write_json(folder / "status.json", found)
     if (folder / "notebook.ipynb").exists():
-        engine.mark_abandoned(folder / "notebook.ipynb", state, how, cell)
+        mark_abandoned(folder / "notebook.ipynb", state, how, cell)
     return state
 
 
