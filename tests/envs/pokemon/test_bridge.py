@@ -128,6 +128,35 @@ def test_reset_and_restore_survive_a_dead_process():
         assert env.crashes == 2
 
 
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_an_interrupted_step_can_be_gone_on_from(stopped):
+    """Ctrl-C in the middle of a step: nothing is lost, and the answers that came late confuse nobody."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with Gen1OUEnv(4, processes=2) as env, Gen1OUEnv(4, processes=2) as calm:
+            timestep, expected = env.reset(2), calm.reset(2)
+            for step in range(12):
+                actions = random_actions(expected, 1, step)
+                env.step_begin(actions)
+                if step == 6:
+                    os.kill(env.pids[stopped], signal.SIGSTOP)
+                    signal.setitimer(signal.ITIMER_REAL, 0.2)
+                    with pytest.raises(KeyboardInterrupt):
+                        env.step_end()
+                timestep, expected = env.step_end(), calm.step(actions)
+                np.testing.assert_array_equal(env.view, calm.view)
+                np.testing.assert_array_equal(timestep.reward, expected.reward)
+            assert env.crashes == 1
+            env.step_begin(random_actions(expected, 1, 12))
+            np.testing.assert_array_equal(env.reset(2).legal[0], calm.reset(2).legal[0])  # the step is given up
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_process_that_keeps_dying_is_an_error_with_its_last_words():
     with Simulators(np.arange(2), (competitive(), competitive())) as simulators:
         simulators.reset(0)

@@ -92,7 +92,10 @@ class Simulators:
         self._parts = [slice(int(a), int(b)) for a, b in itertools.pairwise(bounds)]
         self._finals = np.zeros((max(part.stop - part.start for part in self._parts), SEATS, VIEW_SIZE), np.int16)
         self._nodes: list[NodeProcess] = []
-        self._pending: np.ndarray | None = None
+        self._pending: np.ndarray | None = None  # choices of the step that is being played
+        self._waiting: list[int] = []  # parts whose answer to it is still to come
+        self._failed: dict[int, SimulatorDied] = {}  # parts that could not even be told of it
+        self._ended = 0
         try:
             for part in self._parts:
                 self._nodes.append(self._start(part))
@@ -122,7 +125,8 @@ class Simulators:
         if self._pending is not None:
             raise RuntimeError("begin_step was called twice; call end_step in between")
         self._pending = np.ascontiguousarray(choices, np.int8)
-        self._failed: dict[int, SimulatorDied] = {}
+        self._waiting, self._ended = list(range(len(self._parts))), 0
+        self._failed = {}
         for index, part in enumerate(self._parts):
             try:
                 self._nodes[index].send(STEP, self._pending[part].tobytes())
@@ -130,26 +134,34 @@ class Simulators:
                 self._failed[index] = died
 
     def end_step(self) -> int:
-        """Wait for all processes; returns how many games ended. `head`, `views` and `final_views` are then current."""
+        """Wait for all processes; returns how many games ended. `head`, `views` and `final_views` are then current.
+
+        Raises:
+            SimulatorDied: a process died again and again.
+        """
         if self._pending is None:
             raise RuntimeError("end_step was called without begin_step")
-        choices, ended = self._pending, 0
-        for index, part in enumerate(self._parts):
-            died = self._failed.get(index)
-            for _ in range(_MOST_CRASHES):
-                try:
-                    if died is not None:
-                        self._revive(index, died)
-                        self._nodes[index].send(STEP, choices[part].tobytes())
-                    ended += self._receive(index, part)
-                    break
-                except SimulatorDied as again:
-                    died = again
-            else:
-                raise SimulatorDied(f"a process died {_MOST_CRASHES} times in the same step: {died}") from died
-        self._pending = None
+        while self._waiting:
+            self._collect(self._waiting[0])
+            del self._waiting[0]
+        choices, self._pending = self._pending, None
         self._remember(choices)
-        return ended
+        return self._ended
+
+    def _collect(self, index: int) -> None:
+        """One process's part of the step; where it died, from one that takes its place."""
+        part = self._parts[index]
+        died = self._failed.get(index)
+        for _ in range(_MOST_CRASHES):
+            try:
+                if died is not None:
+                    self._revive(index, died)
+                    self._nodes[index].send(STEP, self._pending[part].tobytes())
+                self._ended += self._receive(index, part)
+                return
+            except SimulatorDied as again:
+                died = again
+        raise SimulatorDied(f"a process died {_MOST_CRASHES} times in the same step: {died}") from died
 
     def _remember(self, choices: np.ndarray) -> None:
         if self._steps.max() >= self._history.shape[1]:
@@ -180,21 +192,27 @@ class Simulators:
 
     def _ask_all(self, operation: int, payload: Callable[[slice], bytes]) -> None:
         """Ask every process for its battles anew; one that turns out to be dead is replaced and asked again."""
-        failed: dict[int, SimulatorDied] = {}
-        for index, part in enumerate(self._parts):
-            try:
-                self._nodes[index].send(operation, payload(part))
-            except SimulatorDied as died:
-                failed[index] = died
-        for index, part in enumerate(self._parts):
-            try:
-                if index in failed:
-                    raise failed[index]
-                self._receive(index, part)
-            except SimulatorDied as died:
-                self._replace(index, died)
-                self._nodes[index].send(operation, payload(part))
-                self._receive(index, part)
+        try:
+            failed = {}
+            for index, part in enumerate(self._parts):
+                try:
+                    self._nodes[index].send(operation, payload(part))
+                except SimulatorDied as died:
+                    failed[index] = died
+            for index, part in enumerate(self._parts):
+                try:
+                    if index in failed:
+                        raise failed[index]
+                    self._receive(index, part)
+                except SimulatorDied as died:
+                    self._replace(index, died)
+                    self._nodes[index].send(operation, payload(part))
+                    self._receive(index, part)
+        except BaseException:
+            # interrupted between question and answer: start afresh next time
+            for node in self._nodes:
+                node.kill()
+            raise
 
     def _replace(self, index: int, died: SimulatorDied) -> None:
         self.crashes += 1

@@ -46,9 +46,11 @@ class NodeProcess:
         self._patience: float | None = None  # seconds for the next answer only
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         command = [showdown.node_executable(), *NODE_FLAGS, _SCRIPT, showdown.showdown_folder()]
+        # a session of its own: Ctrl-C interrupts Python, not the battles; the end of stdin ends them
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0,
+            start_new_session=True,
+        )  # fmt: skip
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
         for pipe in (self._in, self._out):
             _enlarge(pipe)
@@ -67,6 +69,8 @@ class NodeProcess:
         Raises:
             SimulatorDied: the process no longer reads.
         """
+        if self._process.returncode is not None:
+            raise self._died("was stopped")
         if operation in (INIT, RESET, REPLAY):
             self._patience = max(self.timeout, _LONG_WORK)
         pending = memoryview(_REQUEST.pack(len(payload), operation) + bytes(payload))
@@ -88,7 +92,17 @@ class NodeProcess:
 
         Raises:
             SimulatorDied: the pipe ended or stayed silent for `timeout` seconds.
+            BaseException: an interruption; the process is then stopped, for a frame read by half is of no use.
         """
+        if self._process.returncode is not None:
+            raise self._died("was stopped")
+        try:
+            self._read(buffers)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _read(self, buffers: list[memoryview]) -> None:
         timeout, self._patience = self._patience or self.timeout, None
         deadline = time.monotonic() + timeout
         while buffers:
@@ -111,8 +125,10 @@ class NodeProcess:
 
     def _died(self, how: str) -> SimulatorDied:
         self.kill()
-        self._stderr.seek(0)
-        words = self._stderr.read().decode(errors="replace").strip().splitlines()[-_STDERR_LINES:]
+        words = []
+        if not self._stderr.closed:
+            self._stderr.seek(0)
+            words = self._stderr.read().decode(errors="replace").strip().splitlines()[-_STDERR_LINES:]
         code = self._process.returncode
         return SimulatorDied(f"Node process {self.pid} {how} (exit code {code}); it last wrote:\n" + "\n".join(words))
 
