@@ -203,35 +203,38 @@ class PPO:
         yield from (self._of_rows if self.policy.state_size else self._of_decisions)(rollout, figures, learned)
 
     def _of_decisions(self, rollout: Rollout, figures, learned) -> Iterator[Minibatch]:
-        device, settings, cells = self.policy.device, self.settings, np.flatnonzero(learned)
+        device, cells = self.policy.device, np.flatnonzero(learned)
         figures = figures.reshape(4, -1)
         parts = [part.reshape(learned.size, -1) for part in (*rollout.inputs, rollout.action)]
         if rollout.options is not None:
             parts.append(rollout.options.reshape(learned.size, -1))
         parts = [torch.from_numpy(part).to(device) for part in parts]
         state = torch.empty(1, 0, device=device)
-        for _ in range(settings.epochs):
-            for chosen in np.array_split(self.generator.permutation(cells), min(settings.minibatches, len(cells))):
-                index = torch.from_numpy(chosen).to(device)
-                numbers, tokens, action, *options = (part.index_select(0, index).unsqueeze(0) for part in parts)
-                sequence = Sequence(Inputs(numbers, tokens), options[0] if options else None, action, state)
-                yield Minibatch(sequence, *figures[:, None, chosen], np.ones((1, len(chosen)), bool))
+        for chosen in self._split(cells):
+            index = torch.from_numpy(chosen).to(device)
+            numbers, tokens, action, *options = (part.index_select(0, index).unsqueeze(0) for part in parts)
+            sequence = Sequence(Inputs(numbers, tokens), options[0] if options else None, action, state)
+            yield Minibatch(sequence, *figures[:, None, chosen], np.ones((1, len(chosen)), bool))
 
     def _of_rows(self, rollout: Rollout, figures, learned) -> Iterator[Minibatch]:
-        device, settings, rows = self.policy.device, self.settings, np.flatnonzero(learned.any(axis=0))
+        device, rows = self.policy.device, np.flatnonzero(learned.any(axis=0))
         parts = [torch.from_numpy(part).to(device) for part in (*rollout.inputs, rollout.action)]
         if rollout.options is not None:
             parts.append(torch.from_numpy(rollout.options).to(device))
         states = torch.from_numpy(rollout.state).to(device)
-        for _ in range(settings.epochs):
-            for chosen in np.array_split(self.generator.permutation(rows), min(settings.minibatches, len(rows))):
-                index = torch.from_numpy(chosen).to(device)
-                numbers, tokens, action, *options = (part.index_select(1, index) for part in parts)
-                sequence = Sequence(
-                    Inputs(numbers, tokens), options[0] if options else None, action, states[index],
-                    rollout.reset[:, chosen], rollout.deciding[:, chosen],
-                )  # fmt: skip
-                yield Minibatch(sequence, *figures[:, :, chosen], learned[:, chosen])
+        for chosen in self._split(rows):
+            index = torch.from_numpy(chosen).to(device)
+            numbers, tokens, action, *options = (part.index_select(1, index) for part in parts)
+            sequence = Sequence(
+                Inputs(numbers, tokens), options[0] if options else None, action, states[index],
+                rollout.reset[:, chosen], rollout.deciding[:, chosen],
+            )  # fmt: skip
+            yield Minibatch(sequence, *figures[:, :, chosen], learned[:, chosen])
+
+    def _split(self, indices) -> Iterator[np.ndarray]:
+        """All epochs' minibatches of indices, shuffled anew each epoch."""
+        for _ in range(self.settings.epochs):
+            yield from np.array_split(self.generator.permutation(indices), min(self.settings.minibatches, len(indices)))
 
     def save(self, folder: str | Path) -> None:
         """Write everything `restore` needs to end where an uninterrupted run would, bit for bit on a CPU."""

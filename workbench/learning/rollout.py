@@ -175,7 +175,7 @@ class Collector:
         self._actions = np.zeros((games, SEATS, len(layout.sizes)), np.int64)
         self._seat_columns = slice(None) if len(self.seats) == SEATS else slice(self.seats[0], self.seats[0] + 1)
         self._state = policy.initial_state(rows)
-        self._began = np.ones(games, bool)
+        self._began, self._any_began = np.ones(games, bool), True
         self._earned = np.zeros(rows, np.float64)
         # per game: index of its opponent's id in `_ids`, the learner's seat; per row: whether the learner controls it
         self._ids = [CURRENT]
@@ -206,28 +206,27 @@ class Collector:
         now, policy, rows = self._now, self.policy, len(self._state)
         if len(self.seats) < SEATS and now.acting[:, 1 - self.seats[0]].any():
             raise RuntimeError(f"{self.env.spec.name}: seat {1 - self.seats[0]} acts, but never did while probed")
-        self._reset[t] = np.repeat(self._began, len(self.seats))
-        if self._began.any():
+        self._reset[t] = self._began if len(self.seats) == 1 else np.repeat(self._began, SEATS)
+        if self._any_began:
             self._state[self._reset[t]] = 0.0
             self._earned[self._reset[t]] = 0.0
-        deciding = (now.acting[:, self._seat_columns] & self._controls).reshape(rows)
-        self._deciding[t] = deciding
-        inputs = self._inputs(now.observation, rows)
-        self._numbers[t], self._tokens[t] = inputs
+        deciding = self._deciding[t]
+        deciding[:] = (now.acting[:, self._seat_columns] & self._controls).reshape(rows)
+        numbers, tokens = self._numbers[t], self._tokens[t]
+        policy.layout.write(self._seen(now.observation), numbers, tokens)
         legal = [allowed[:, self._seat_columns] for allowed in now.legal]
         if deciding.all():
             options = policy.layout.options(legal, rows)
-            decision = policy.act_on(
-                Inputs(self._numbers[t], self._tokens[t]), options, self._state, 1.0, self.generator
-            )
+            decision = policy.act_on(Inputs(numbers, tokens), options, self._state, 1.0, self.generator)
             self._action[t], self._log_prob[t], self._value[t], self._state = decision
         else:
             who = np.flatnonzero(deciding)
             legal = [allowed.reshape(rows, -1) for allowed in legal]
             options = policy.layout.options([allowed[who] for allowed in legal], len(who))
             if len(who):
-                chosen = Inputs(self._numbers[t, who], self._tokens[t, who])
-                decision = policy.act_on(chosen, options, self._state[who], 1.0, self.generator)
+                decision = policy.act_on(
+                    Inputs(numbers[who], tokens[who]), options, self._state[who], 1.0, self.generator
+                )
                 self._action[t, who], self._log_prob[t, who], self._value[t, who] = decision[:3]
                 self._state[who] = decision.state
         # where all is legal for whoever decides no mask is needed, unless another step of the rollout needs one
@@ -260,12 +259,11 @@ class Collector:
         now, rows = self._now, len(self._state)
         self._reward[t] = now.reward[:, self._seat_columns].reshape(rows)
         self._earned += self._reward[t]
-        done = self._began = now.done
-        self._ended[t] = np.repeat(done, len(self.seats))
-        if not done.any():
-            self._began = np.zeros_like(done)
+        done = self._began = now.terminated | now.truncated
+        self._any_began = bool(done.any())
+        self._ended[t] = done if len(self.seats) == 1 else np.repeat(done, SEATS)
+        if not self._any_began:
             return
-        self._began = done.copy()
         self._end_value[t] = 0.0
         cut = np.repeat(now.truncated, len(self.seats)) & self._controls.reshape(rows)
         if cut.any():
@@ -312,14 +310,18 @@ class Collector:
         now, rows = self._now, len(self._state)
         deciding = (now.acting[:, self._seat_columns] & self._controls).reshape(rows)
         state = self._state
-        if self.policy.state_size and self._began.any():
+        if self.policy.state_size and self._any_began:
             state = np.where(np.repeat(self._began, len(self.seats))[:, None], np.float32(0), state)
         return self.policy.value_of(self._inputs(now.observation, rows), state), deciding
 
     def _inputs(self, observation, rows) -> Inputs:
-        if len(self.seats) < SEATS:
-            observation = {name: array[:, self._seat_columns] for name, array in observation.items()}
-        return self.policy.layout.inputs(observation, rows)
+        return self.policy.layout.inputs(self._seen(observation), rows)
+
+    def _seen(self, observation):
+        """What the learner's seats see."""
+        if len(self.seats) == SEATS:
+            return observation
+        return {name: array[:, self._seat_columns] for name, array in observation.items()}
 
     def state(self) -> tuple[dict, dict[str, np.ndarray]]:
         """Everything `restore` needs to go on between two rollouts, bit for bit."""
@@ -347,3 +349,4 @@ class Collector:
         self._opponent_state = {member: kept[str(index)].copy() for index, member in enumerate(self._ids[1:])}
         for name in ("state", "began", "earned", "opponent", "seat", "controls"):
             setattr(self, f"_{name}", arrays[name].copy())
+        self._any_began = bool(self._began.any())

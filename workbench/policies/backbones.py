@@ -60,9 +60,11 @@ class MLP(Backbone):
             inputs = width
         self.width = inputs
         self.activation = settings.activation
+        # looked up once: reaching a parameter through its modules takes as long as a small matrix product
+        self._weights = tuple(part for layer in self.layers for part in (layer.weight, layer.bias))
 
     def forward(self, x):
-        return dense(x, [part for layer in self.layers for part in (layer.weight, layer.bias)], self.activation)
+        return dense(x, self._weights, self.activation)
 
     def step(self, x, state):
         return self(x), state

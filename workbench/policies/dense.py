@@ -66,7 +66,7 @@ class _Dense(torch.autograd.Function):
                 gradient = torch.ops.aten.tanh_backward(gradient, y)
             else:
                 gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
-            gradients += [gradient.sum(dim=0), gradient.t() @ outputs[layer]]
+            gradients += [gradient.sum(dim=0), torch.mm(gradient.t(), outputs[layer])]
             if layer > 0 or ctx.needs_input_grad[0]:
-                gradient = gradient @ ctx.weights[layer]
+                gradient = torch.mm(gradient, ctx.weights[layer])
         return gradient if ctx.needs_input_grad[0] else None, None, *reversed(gradients)

@@ -49,6 +49,14 @@ class Layout:
             _joined(observation, self.tokens, rows, self.token_type),
         )
 
+    def write(self, observation, numbers, tokens) -> None:
+        """Lay `[..., *shape]` fields flat into `numbers [rows, D]` and `tokens [rows, K]`."""
+        for fields, flat in ((self.numbers, numbers), (self.tokens, tokens)):
+            start = 0
+            for name, size in fields:
+                flat[:, start : start + size] = observation[name].reshape(len(flat), size)
+                start += size
+
     def options(self, legal, rows: int) -> np.ndarray | None:
         """Legal masks of all heads as one bool `[rows, L]`, None where everything is legal."""
         if all(_all_true(allowed) for allowed in legal):
@@ -68,11 +76,7 @@ def _joined(observation, fields, rows, dtype):
         return np.empty((rows, 0), dtype)
     if len(fields) == 1:
         return np.ascontiguousarray(observation[fields[0][0]].reshape(rows, -1), dtype=dtype)
-    joined, start = np.empty((rows, sum(size for _, size in fields)), dtype), 0
-    for name, size in fields:
-        joined[:, start : start + size] = observation[name].reshape(rows, size)
-        start += size
-    return joined
+    return np.concatenate([observation[name].reshape(rows, size) for name, size in fields], axis=1, dtype=dtype)
 
 
 class Encoder(nn.Module):
