@@ -176,6 +176,8 @@ def test_teams_by_name_by_folder_by_list_and_by_seat(tmp_path):
             assert {pair[0] for pair in env.teams()} <= set(first) and {pair[1] for pair in env.teams()} <= set(second)
     with pytest.raises(ValueError, match="teams must be a set's name, a folder, or packed teams"):
         Gen1OUEnv(1, teams=["Tauros"])
+    with pytest.raises(ValueError, match=r"1 Pokémon with \[5\] moves and, unknown to generation 1, \['Togepi', 'crunch'\]"):
+        Gen1OUEnv(1, teams=[packed_team(("Togepi", "crunch,surf,psychic,rest,toxic"))])
 
 
 def test_bad_options_are_refused_before_a_process_starts():
@@ -205,3 +207,14 @@ def test_text_of_a_battle():
         text = env.render_text(0)
         assert "turn 2" in text and "▶ Snorlax" in text and "▶ Chansey" in text and "unseen" in text
         assert "Soft-Boiled 16/16" in text or "Soft-Boiled 15/16" in text
+
+
+def test_log_and_picture_of_a_battle():
+    with Gen1OUEnv(1, teams=WALLS) as env:
+        assert "not begun" in env._repr_html_()
+        env.reset(0)
+        env.step(np.array([[[4], [0]]]))
+        log = env.battle_log(0)
+        assert "|switch|p1a: Snorlax|Snorlax|460/460" in log and "|turn|2" in log.splitlines()
+        assert "|move|p2a: Chansey|Soft-Boiled" in log
+        assert "▶ Snorlax" in env._repr_html_()

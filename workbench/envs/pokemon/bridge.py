@@ -244,6 +244,10 @@ class Simulators:
         seed = int(game_seed(self.seed, self.slots[index], self._games[index]))
         return tuple(side[_splitmix(seed ^ seat) % len(side)] for seat, side in enumerate(self._teams, start=1))
 
+    def choices(self, index: int) -> np.ndarray:
+        """Int8 `[T, 2]`: what was chosen so far in the running game of a slot."""
+        return self._history[index, : self._steps[index]].copy()
+
     def state(self) -> dict[str, np.ndarray]:
         """What `restore` needs: per slot the game's number, steps, choices `[B, T, 2]` and teams (UTF-8, 0-padded)."""
         self._settle()

@@ -8,18 +8,20 @@ A step is one decision: usually of both seats, after a faint of one alone, while
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 import numpy as np
 
 from workbench.envs.core import SEATS, Env, EnvSpec, TimeStep
 from workbench.envs.pokemon import actions as action_space
+from workbench.envs.pokemon import dex, reference
 from workbench.envs.pokemon import observation as observation_space
 from workbench.envs.pokemon import teams as team_sets
 from workbench.envs.pokemon.bridge import TERMINATED, TRUNCATED, Simulators
 from workbench.envs.pokemon.render import render_battle
 from workbench.envs.pokemon.reward import Reward, evaluate, preset
-from workbench.envs.pokemon.view import ACTIONS, VIEW_SIZE
+from workbench.envs.pokemon.view import ACTIONS, MOVES_EACH, TEAM, VIEW_SIZE
 
 AUTO_TIE = 1000  # Showdown ends any battle after this turn
 
@@ -38,8 +40,8 @@ class Gen1OUEnv(Env):
     Args:
         batch_size: battles at once; 32 to 64 a process are best.
         processes: Node processes, by default one for every 64 battles begun, at most the batch's size.
-        teams: a set's name or a folder (see `teams.load`), a list of teams in Showdown's packed format, or a pair of
-            such, one a seat. Each game draws both teams from its seed.
+        teams: a set's name or a folder (see `teams.load`), a list of teams in Showdown's packed format (played as they
+            are, without Showdown's validator), or a pair of such, one a seat. Each game draws both teams from its seed.
         turn_limit: games are cut when their turn counter passes it; at 1,000 Showdown itself declares a tie.
         reward: a preset's name ("shaped", "aggressive", "binary") or weights.
         reward_scale: replaces the reward's own scale.
@@ -192,6 +194,17 @@ class Gen1OUEnv(Env):
         """The battle in a slot as a few lines of text, both sides in full."""
         return render_battle(self.describe(slot))
 
+    def battle_log(self, slot: int = 0) -> str:
+        """The running game of a slot so far, in the protocol of Showdown's replays: hidden information included."""
+        simulators = self._simulators
+        return reference.battle_log(
+            simulators.head["seed"][slot], simulators.teams()[slot], simulators.choices(slot).tolist()
+        )
+
+    def _repr_html_(self) -> str:
+        text = self.render_text(0) if self._begun else "not begun: call reset(seed)"
+        return f"<pre>gen1ou, {self.batch_size} battles; slot 0:\n{html.escape(text)}</pre>"
+
     def close(self) -> None:
         self._simulators.close()
 
@@ -205,9 +218,25 @@ def _both_seats(teams) -> tuple[list[str], list[str]]:
 
 
 def _packed(teams) -> list[str]:
+    """Packed teams from a set's name, a folder, or a list; only sets and folders were judged by the validator."""
     found = team_sets.load(teams) if isinstance(teams, str) or hasattr(teams, "__fspath__") else teams
     packed = [getattr(team, "packed", team) for team in found]
-    wrong = [team for team in packed if not isinstance(team, str) or "|" not in team]
-    if not packed or wrong:
+    if not packed or not all(
+        isinstance(team, str) and all(member.count("|") >= 4 for member in team.split("]")) for team in packed
+    ):
         raise ValueError(f"gen1ou: teams must be a set's name, a folder, or packed teams like 'Tauros|||…'; got {teams!r}")
+    for team in packed:
+        members = [member.split("|") for member in team.split("]")]
+        unknown = [member[1] or member[0] for member in members if _id(member[1] or member[0]) not in dex.SPECIES_TOKEN]
+        moves = [[move for move in member[4].split(",") if move] for member in members]
+        unknown += [move for its in moves for move in its if _id(move) not in dex.MOVE_TOKEN]
+        if unknown or len(members) > TEAM or not all(1 <= len(its) <= MOVES_EACH for its in moves):
+            raise ValueError(
+                f"gen1ou: a team has {len(members)} Pokémon with {[len(its) for its in moves]} moves and, unknown to "
+                f"generation 1, {unknown}; expected at most {TEAM} with 1 to {MOVES_EACH} each: {team}"
+            )
     return packed
+
+
+def _id(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

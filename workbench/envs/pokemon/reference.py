@@ -34,6 +34,18 @@ def compare(teams: Sequence[str], *, games: int, seed: int = 0) -> dict:
     return _run("compare.mjs", {"teams": list(teams), "games": games, "seed": seed})
 
 
+def battle_log(seed: int, teams: tuple[str, str], choices: Sequence[Sequence[int]]) -> str:
+    """The log of a game, line by line in Showdown's protocol, as its replay viewer reads it; exact HP for both sides.
+
+    Args:
+        seed: the game's, as in `TimeStep.game_seed`.
+        teams: both seats' packed teams.
+        choices: both seats' choices of each step, as `actions.choices` gives them.
+    """
+    request = {"seed": str(int(seed)), "teams": list(teams), "choices": [list(map(int, pair)) for pair in choices]}
+    return _run("log.mjs", request)["log"]
+
+
 def _run(script: str, request: dict) -> dict:
     answer = subprocess.run(
         [showdown.node_executable(), *NODE_FLAGS, showdown.LOCK_FOLDER / script, showdown.showdown_folder()],
