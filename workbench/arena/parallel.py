@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,6 +17,7 @@ from workbench.arena.matches import Matches
 from workbench.arena.play import Recorder, play
 from workbench.envs.core import Env
 
+_WATCH = "workbench-owner"
 RecorderFactory = Callable[[Env, tuple[str, str], int], AbstractContextManager[Recorder]]
 
 
@@ -47,6 +51,8 @@ class Task:
         games, seed, temperature: as in `play`.
         number: of the task among those given together.
         record: called with the env, both ids and `number`, gives a context manager whose value is the recorder.
+        owner: the process that made the task. A worker that is its child ends when it does: a run that is killed leaves
+            nobody behind who goes on playing.
     """
 
     env_name: str
@@ -59,9 +65,11 @@ class Task:
     temperature: float | tuple[float, float] = 1.0
     number: int = 0
     record: RecorderFactory | None = None
+    owner: int = field(default_factory=os.getpid)
 
     def run(self) -> Matches:
         """Make the env, load the players, play. Torch uses one thread meanwhile: workers share the cores."""
+        _end_with(self.owner)
         batch = max(2, min(self.batch_size, self.games))
         with one_torch_thread(), envs.make(self.env_name, batch_size=batch, **self.env_options) as env:
             first = self.first.load(env.spec)
@@ -164,6 +172,19 @@ def _run(tasks: Sequence[Task], executor: Executor) -> Iterator[tuple[Task, Matc
     finally:
         for future in futures:
             future.cancel()
+
+
+def _end_with(owner: int) -> None:
+    """In a child of `owner`, end this process soon after `owner` has ended, however that came about."""
+    if os.getppid() != owner or any(thread.name == _WATCH for thread in threading.enumerate()):
+        return
+
+    def watch() -> None:
+        while os.getppid() == owner:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name=_WATCH, daemon=True).start()
 
 
 def pair_seed(seed: int, first: str, second: str, repeat: int = 0) -> int:

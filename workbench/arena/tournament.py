@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.arena.entrants import Source, entrants, loaded
-from workbench.arena.files import write_csv, write_json
+from workbench.arena.files import remove_partial, write_csv, write_json
 from workbench.arena.matches import Matches
 from workbench.arena.members import content_hash
 from workbench.arena.parallel import Task, pair_seed, run_tasks
@@ -93,6 +93,7 @@ class _Book:
         self.played: dict[int, Matches] = {}
         self.failed: dict[int, str] = {}
         if folder is not None:
+            remove_partial(folder)
             contents = {e.id: _content(e.source) for task in tasks for e in (task.first, task.second)}
             self.places = [folder / "pairs" / pair_folder(task, contents) for task in tasks]
             for task, place in zip(tasks, self.places, strict=True):
