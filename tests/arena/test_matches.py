@@ -142,3 +142,9 @@ def test_html_is_inline_and_escaped(results):
     assert "<script" not in html
     assert "<style" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_many_pairs_are_shown_in_part(results):
+    html = results(*[(f"p{i}", "b", 1) for i in range(50)])._repr_html_()
+    assert html.count("<tr>") == 46
+    assert "5 more pairs" in html

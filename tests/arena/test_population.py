@@ -92,6 +92,12 @@ def test_nobody_to_meet_is_playing_oneself(spec):
     assert population(spec, "pfsp", scripted=(), random=None).probabilities() == {"current": 1.0}
 
 
+def test_a_random_player_named_twice_is_one(spec):
+    members = population(spec, scripted=("random", "rps/rock", "rps/rock"))
+    assert members.members == ["rps/rock", "random"]
+    assert members.table().set_index("id").loc["random", "kind"] == "random"
+
+
 def test_own_mix(spec):
     members = population(spec, mix={"scripted": 3, "random": 1})
     assert members.probabilities() == pytest.approx({"rps/rock": 3 / 8, "rps/paper": 3 / 8, "random": 1 / 4})

@@ -26,6 +26,7 @@ COLUMNS = {
     "started": "datetime64[ns, UTC]",
     "seconds": "float64",
 }
+_SHOWN = 45  # pairs in a notebook: those of ten players
 _NORMAL_95 = 1.959963984540054
 
 
@@ -234,6 +235,7 @@ class Matches:
         return f"{self._summary()}\n{self._once().to_string(index=False, float_format='{:.3f}'.format)}"
 
     def _repr_html_(self) -> str:
+        pairs = self._once()
         rows = [
             (
                 row.policy,
@@ -243,14 +245,15 @@ class Matches:
                 Cell(f"{row.win_rate:.1%}", f"{row.win_rate:.4f}, 95% interval {row.low:.4f} to {row.high:.4f}"),
                 f"{row.low:.1%} – {row.high:.1%}",
             )
-            for row in self._once().itertuples()
+            for row in pairs.head(_SHOWN).itertuples()
         ]
+        more = f" {len(pairs) - _SHOWN} more pairs are in win_rates()." if len(pairs) > _SHOWN else ""
         return table_html(
             ("policy", "opponent", "games", "won / drawn / lost", "win rate", "95% interval"),
             rows,
             left=(0, 1),
             caption=self._summary(),
-            note="Draws count half; Wilson intervals.",
+            note="Draws count half; Wilson intervals." + more,
         )
 
     def _once(self) -> pd.DataFrame:

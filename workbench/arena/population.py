@@ -89,7 +89,7 @@ class Population:
     Args:
         settings: how opponents are chosen.
         scripted: names or folders for `load_policy`: whoever is neither snapshot nor random, scripted or not.
-        random: name of the player of class `random`; None for nobody.
+        random: name of the player of class `random`, also where it stands among `scripted`; None for nobody.
         spec: the game, against which players from folders are checked.
         device: for snapshots that `restore` builds.
 
@@ -112,7 +112,11 @@ class Population:
         self.rating = self.settings.initial
         self.device = device
         self._members: dict[str, Member] = {}
-        self._names = {"scripted": list(map(str, scripted)), "random": [] if random is None else [random]}
+        names = dict.fromkeys(map(str, scripted))
+        self._names = {
+            "scripted": [name for name in names if name != random],
+            "random": [] if random is None else [random],
+        }
         for kind, names in self._names.items():
             for name in names:
                 self._add(load_policy(name, spec), kind, Record(self.settings.initial))
