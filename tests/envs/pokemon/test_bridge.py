@@ -141,9 +141,10 @@ def test_an_interrupted_step_can_be_gone_on_from(stopped):
             timestep, expected = env.reset(2), calm.reset(2)
             for step in range(12):
                 actions = random_actions(expected, 1, step)
-                env.step_begin(actions)
                 if step == 6:
                     os.kill(env.pids[stopped], signal.SIGSTOP)
+                env.step_begin(actions)
+                if step == 6:
                     signal.setitimer(signal.ITIMER_REAL, 0.2)
                     with pytest.raises(KeyboardInterrupt):
                         env.step_end()
@@ -163,6 +164,9 @@ def test_a_process_that_keeps_dying_is_an_error_with_its_last_words():
         with pytest.raises(SimulatorDied, match=r"3 times in the same step.*(?s:.)*Can't switch"):
             simulators.begin_step(np.array([[-1, -1], [1, 1]]))  # nobody switches to the Pokémon that is out
             simulators.end_step()
+        simulators.reset(0)
+        simulators.begin_step(np.array([[1, 1], [1, 1]]))
+        assert simulators.end_step() == 0
 
 
 def test_the_first_failure_names_a_broken_installation(tmp_path, monkeypatch):

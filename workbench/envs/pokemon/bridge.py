@@ -7,6 +7,7 @@ replaced by one in the same state.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
@@ -113,7 +114,7 @@ class Simulators:
 
     def reset(self, seed: int) -> None:
         """Begin each slot's game 0 of `seed`."""
-        self._settle()
+        self._give_up()
         self.seed = seed & 0xFFFFFFFFFFFFFFFF
         self._steps[:] = 0
         self._given.clear()
@@ -186,9 +187,18 @@ class Simulators:
         return ended
 
     def _settle(self) -> None:
-        """Take in the answers of a step that nobody wants any more."""
+        """Finish a step that was begun and not ended."""
         if self._pending is not None:
             self.end_step()
+
+    def _give_up(self) -> None:
+        """Forget a step that was begun and not ended: take its answers off the pipes."""
+        for index in self._waiting:
+            if index not in self._failed:
+                # a process found dead here is replaced when it is asked next
+                with contextlib.suppress(SimulatorDied):
+                    self._receive(index, self._parts[index])
+        self._pending, self._waiting = None, []
 
     def _ask_all(self, operation: int, payload: Callable[[slice], bytes]) -> None:
         """Ask every process for its battles anew; one that turns out to be dead is replaced and asked again."""
@@ -265,7 +275,7 @@ class Simulators:
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Replay each game of a `state` to where it was; `head` then says "running" everywhere."""
-        self._settle()
+        self._give_up()
         if not np.array_equal(state["slots"], self.slots):
             raise ValueError(f"the state is of slots {state['slots'].tolist()}, this batch has {self.slots.tolist()}")
         self.seed = int(state["seed"])
