@@ -30,8 +30,11 @@ def played(env, steps, disturb=None, seed=3):
     frames = []
     for step in range(steps):
         if disturb is not None:
-            disturb(env, step)
-        timestep = env.step(random_actions(timestep, 11, step))
+            disturb(env, step, "before")
+        env.step_begin(random_actions(timestep, 11, step))
+        if disturb is not None:
+            disturb(env, step, "during")
+        timestep = env.step_end()
         ends = (timestep.terminated, timestep.truncated, timestep.game_seed)
         frames.append([array.copy() for array in (env.view, timestep.reward, timestep.legal[0], *ends)])
     return frames
@@ -89,13 +92,11 @@ def test_teams_are_drawn_from_the_games_seed_as_node_draws_them():
         assert len({pair[0] for pair in drawn} | {pair[1] for pair in drawn}) > 3
 
 
-@pytest.mark.parametrize("moment", ["idle", "waiting"])
+@pytest.mark.parametrize("moment", ["before", "during"])
 def test_a_killed_process_is_replaced_and_nothing_changes(moment, caplog):
-    def kill(env, step):
-        if step in (7, 8, 40):
+    def kill(env, step, phase):
+        if step in (7, 8, 40) and phase == moment:
             os.kill(env.pids[step % 2], signal.SIGKILL)
-            if moment == "idle":
-                time.sleep(0.05)
 
     with Gen1OUEnv(4, processes=2, turn_limit=25) as calm, Gen1OUEnv(4, processes=2, turn_limit=25) as troubled:
         expected = played(calm, 60)
@@ -106,8 +107,8 @@ def test_a_killed_process_is_replaced_and_nothing_changes(moment, caplog):
 
 
 def test_a_process_that_hangs_is_replaced():
-    def stop(env, step):
-        if step == 5:
+    def stop(env, step, phase):
+        if step == 5 and phase == "before":
             os.kill(env.pids[0], signal.SIGSTOP)
 
     with Gen1OUEnv(2) as calm, Gen1OUEnv(2, timeout=1.0) as troubled:
