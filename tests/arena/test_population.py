@@ -223,6 +223,20 @@ def test_a_damaged_state_is_refused_and_nothing_changes(spec, policy):
         population(spec, scripted=()).restore(described, arrays)
 
 
+def test_saved_policies_are_members_that_must_not_change(spec, policy, tmp_path):
+    folders = [str(tmp_path / name / "policy") for name in ("one", "two")]
+    for folder in folders:
+        policy.save(folder)
+    members = population(spec, scripted=folders, random=None)
+    assert members.members == ["one/policy", "two/policy"]
+    described, arrays = members.state()
+    population(spec, scripted=folders, random=None).restore(described, arrays)
+    next(policy.parameters()).data.add_(1.0)
+    policy.save(folders[1])
+    with pytest.raises(ValueError, match="two/policy: saved policies whose weights have changed"):
+        population(spec, scripted=folders, random=None).restore(described, arrays)
+
+
 def test_bad_settings_and_members_are_named(spec, policy):
     with pytest.raises(ValueError, match="mode='mixed'; expected one of simple_mix"):
         PopulationSettings(mode="mixed")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.arena.elo import expected_score
+from workbench.arena.entrants import entrants
 from workbench.arena.markup import Cell, table_html
 from workbench.arena.matches import wilson_interval
 from workbench.arena.matchmaking import PRIORITIES, blend, mostly_recent, near_in_skill, prioritised
@@ -88,7 +89,7 @@ class Population:
 
     Args:
         settings: how opponents are chosen.
-        scripted: names or folders for `load_policy`: whoever is neither snapshot nor random, scripted or not.
+        scripted: names or folders for `load_policy`: whoever is neither snapshot nor random, scripted or a saved policy.
         random: name of the player of class `random`, also where it stands among `scripted`; None for nobody.
         spec: the game, against which players from folders are checked.
         device: for snapshots that `restore` builds.
@@ -106,20 +107,17 @@ class Population:
         spec: EnvSpec | None = None,
         device: str = "auto",
     ):
-        from workbench.policies.registry import load_policy  # imports torch
-
         self.settings = settings or PopulationSettings()
         self.rating = self.settings.initial
         self.device = device
         self._members: dict[str, Member] = {}
         names = dict.fromkeys(map(str, scripted))
-        self._names = {
-            "scripted": [name for name in names if name != random],
-            "random": [] if random is None else [random],
-        }
-        for kind, names in self._names.items():
-            for name in names:
-                self._add(load_policy(name, spec), kind, Record(self.settings.initial))
+        kinds = {"scripted": [name for name in names if name != random], "random": [] if random is None else [random]}
+        for kind, some in kinds.items():
+            for entrant in entrants(some):
+                player = entrant.load(spec)
+                content = content_hash(player.arrays()) if hasattr(player, "arrays") else ""
+                self._add(player, kind, Record(self.settings.initial), content)
 
     # members
 
@@ -282,32 +280,36 @@ class Population:
         described, arrays = [], {}
         specs: dict[str, dict] = {}
         for number, (id, member) in enumerate(self._members.items()):
-            entry = {"id": id, "kind": member.kind, "record": asdict(member.record), "retired": member.retired}
+            entry = {"id": id, "kind": member.kind, "record": asdict(member.record)}
+            entry |= {"retired": member.retired, "content": member.content}
             if member.kind == "historical":
                 policy = member.player
                 specs[policy.spec.fingerprint] = policy.spec.to_json()
-                entry |= {
-                    "content": member.content,
-                    "spec": policy.spec.fingerprint,
-                    "settings": policy.settings.to_json(),
-                }
+                entry |= {"spec": policy.spec.fingerprint, "settings": policy.settings.to_json()}
                 arrays |= {f"{number}/{name}": weights for name, weights in policy.arrays().items()}
             described.append(entry)
-        return {"rating": self.rating, "names": self._names, "members": described, "specs": specs}, arrays
+        return {"rating": self.rating, "members": described, "specs": specs}, arrays
 
     def restore(self, described: dict, arrays: dict[str, np.ndarray]) -> None:
-        """Take over what `state` gave; the scripted members must be those this population was made with.
+        """Take over what `state` gave; members that are no snapshots must be those this population was made with.
 
         Raises:
-            ValueError: other scripted members, or weights that are not those that were frozen; nothing is changed.
+            ValueError: other members, or weights that are not those that were frozen; nothing is changed.
         """
-        if described["names"] != self._names:
-            raise ValueError(f"the state is of a population with {described['names']}; this one has {self._names}")
+        theirs = {entry["id"]: entry["content"] for entry in described["members"] if entry["kind"] != "historical"}
+        mine = {id: member.content for id, member in self._members.items() if member.kind != "historical"}
+        if theirs.keys() != mine.keys():
+            raise ValueError(f"the state is of a population with {sorted(theirs)}; this one has {sorted(mine)}")
+        changed = sorted(id for id in mine if mine[id] != theirs[id])
+        if changed:
+            raise ValueError(
+                f"{', '.join(changed)}: saved policies whose weights have changed since the state was taken"
+            )
         members: dict[str, Member] = {}
         for number, entry in enumerate(described["members"]):
             id, kind, record = entry["id"], entry["kind"], Record(**entry["record"])
             if kind != "historical":
-                members[id] = Member(self._members[id].player, kind, record)
+                members[id] = Member(self._members[id].player, kind, record, entry["content"])
                 continue
             beneath = f"{number}/"
             weights = {name[len(beneath) :]: array for name, array in arrays.items() if name.startswith(beneath)}
