@@ -16,16 +16,21 @@ def frame_svg(game, fighters) -> str:
     left, right = float(stage["blast_left"]), float(stage["blast_right"])
     top, bottom = float(stage["blast_top"]), float(stage["blast_bottom"])
     parts = [f'<rect x="{left}" y="{-top}" width="{right - left}" height="{top - bottom}" fill="#f7f5f0" stroke="#999"/>']
-    for k in range(int(stage["surfaces"])):
+    edge, inner = float(stage["edge"]), min(float(stage["slope_from"]), float(stage["edge"]))
+    corners = [(-edge, float(stage["ledge_y"])), (-inner, float(stage["height"][0]))]
+    corners += [(-x, y) for x, y in reversed(corners)] + [(edge, -15.0), (-edge, -15.0)]
+    outline = " ".join(f"{x:.2f},{-y:.2f}" for x, y in corners)
+    parts.append(f'<polygon points="{outline}" fill="#6b6457"/>')
+    for k in range(1, int(stage["surfaces"])):
         x, width, y = float(stage["left"][k]), float(stage["right"][k] - stage["left"][k]), float(stage["height"][k])
-        parts.append(f'<rect x="{x}" y="{-y}" width="{width}" height="{12 if k == 0 else 2}" fill="#6b6457"/>')
+        parts.append(f'<rect x="{x}" y="{-y}" width="{width}" height="2" fill="#6b6457"/>')
     for fighter, colour in zip(fighters, COLOURS, strict=True):
         parts += _fighter(fighter, colour)
     names = {number: name for name, number in character_names().items()}
     for seat, (fighter, colour) in enumerate(zip(fighters, COLOURS, strict=True)):
         x = left + 12 if seat == 0 else right - 12
         anchor = "start" if seat == 0 else "end"
-        text = f"{names[int(fighter['character'])]} {fighter['percent']:.0f}% {'●' * int(fighter['stocks'])}"
+        text = f"{names[int(fighter['character'])].replace('_', ' ')} {fighter['percent']:.0f}% {'●' * int(fighter['stocks'])}"
         parts.append(f'<text x="{x}" y="{-bottom - 10}" font-size="16" text-anchor="{anchor}" fill="{colour}">{text}</text>')
     place = {number: name for name, number in stage_names().items()}[int(game["stage"])]
     parts.append(
