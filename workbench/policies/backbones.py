@@ -67,10 +67,10 @@ class MLP(Backbone):
         return dense(x, self._weights, self.activation)
 
     def step(self, x, state):
-        return self(x), state
+        return self.forward(x), state
 
     def unroll(self, x, state, reset=None, acting=None):
-        return self(x), state
+        return self.forward(x), state
 
 
 class Recurrent(Backbone):

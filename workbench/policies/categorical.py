@@ -122,6 +122,9 @@ def _measure_backward(
         for head in range(len(starts) - 1):
             first, end = starts[head], starts[head + 1]
             taken = action[row, head]
+            # a head without legal options was written as probabilities and log-probabilities of 0
+            if taken >= 0 and probability[row, first + taken] == 0 and log_probability[row, first + taken] == 0:
+                taken = -1
             known = pull if taken >= 0 else np.float32(0)
             spread = head_entropy[row, head]
             for k in range(first, end):
@@ -138,27 +141,28 @@ class _Measure(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, logits, legal, action, starts):
-        rows = logits.shape[0]
-        log_prob, entropy = logits.new_empty(rows), logits.new_empty(rows)
-        probability, log_probability = torch.empty_like(logits), torch.empty_like(logits)
-        head_entropy = logits.new_empty((rows, len(starts) - 1))
-        chosen = action.numpy()
+        log_prob, entropy = logits.new_empty(action.shape[:-1]), logits.new_empty(action.shape[:-1])
+        probability, log_probability = np.empty(logits.shape, np.float32), np.empty(logits.shape, np.float32)
+        chosen = action.numpy().reshape(len(logits), -1)
+        head_entropy = np.empty(chosen.shape, np.float32)
         _measure(
-            logits.detach().numpy(), _NO_MASK if legal is None else legal.numpy(), legal is not None, starts, chosen,
-            log_prob.numpy(), entropy.numpy(), probability.numpy(), log_probability.numpy(), head_entropy.numpy(),
+            logits.detach().numpy(), _NO_MASK if legal is None else legal.numpy().reshape(logits.shape),
+            legal is not None, starts, chosen, log_prob.numpy().reshape(-1), entropy.numpy().reshape(-1), probability,
+            log_probability, head_entropy,
         )  # fmt: skip
         ctx.kept = (starts, chosen, probability, log_probability, head_entropy)
         return log_prob, entropy
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx, grad_log_prob, grad_entropy):
         starts, chosen, probability, log_probability, head_entropy = ctx.kept
-        gradient = torch.empty_like(probability)
+        gradient = np.empty_like(probability)
         _measure_backward(
-            grad_log_prob.contiguous().numpy(), grad_entropy.contiguous().numpy(), starts, chosen,
-            probability.numpy(), log_probability.numpy(), head_entropy.numpy(), gradient.numpy(),
+            grad_log_prob.contiguous().numpy().reshape(-1), grad_entropy.contiguous().numpy().reshape(-1), starts,
+            chosen, probability, log_probability, head_entropy, gradient,
         )  # fmt: skip
-        return gradient, None, None, None
+        return torch.from_numpy(gradient), None, None, None
 
 
 def log_prob_and_entropy(logits, legal, action, starts):
@@ -166,27 +170,37 @@ def log_prob_and_entropy(logits, legal, action, starts):
 
     Args:
         logits: float32 `[M, L]`, contiguous; may require a gradient.
-        legal: bool `[M, L]`, or None where every option is legal. A head without any legal option counts 0.
-        action: int64 `[M, H]`; a negative entry is unknown and counts 0 in the log-probability.
+        legal: bool, M rows of L in any leading shape, or None where every option is legal. A head without any legal
+            option counts 0.
+        action: int64 `[..., H]`, M rows; a negative entry is unknown and counts 0 in the log-probability.
         starts: int64 numpy `[H + 1]`: where each head's options begin, and `L`.
 
     Returns:
-        `[M]` log-probability (-inf for an illegal action), `[M]` entropy in nats.
+        `[...]` log-probability (-inf for an illegal action), `[...]` entropy in nats.
     """
     if logits.device.type == "cpu":
         return _Measure.apply(logits, legal, action, starts)
-    log_prob = entropy = 0.0
+    return _head_by_head(logits, legal, action, starts)
+
+
+def _head_by_head(logits, legal, action, starts):
+    """`log_prob_and_entropy` in torch alone, on any device."""
+    shape, action = action.shape[:-1], action.reshape(len(logits), -1)
+    log_prob = entropy = torch.zeros_like(logits[:, 0])
     for head in range(len(starts) - 1):
         span = slice(int(starts[head]), int(starts[head + 1]))
         scores, taken = logits[:, span], action[:, head]
+        counts = torch.ones_like(taken, dtype=torch.bool)
         if legal is not None:
-            allowed = legal[:, span] | ~legal[:, span].any(dim=1, keepdim=True)
-            scores = scores.masked_fill(~allowed, -torch.inf)
+            allowed = legal.reshape(logits.shape)[:, span]
+            counts = allowed.any(dim=1)
+            scores = scores.masked_fill(~(allowed | ~counts.unsqueeze(1)), -torch.inf)
         logs = torch.log_softmax(scores, dim=1)
-        entropy = entropy - (logs.exp() * logs.masked_fill(logs == -torch.inf, 0.0)).sum(dim=1)
+        spread = -(logs.exp() * logs.masked_fill(logs == -torch.inf, 0.0)).sum(dim=1)
         chosen = logs.gather(1, taken.clamp(min=0).unsqueeze(1)).squeeze(1)
-        log_prob = log_prob + torch.where(taken >= 0, chosen, torch.zeros_like(chosen))
-    return log_prob, entropy
+        entropy = entropy + torch.where(counts, spread, 0.0)
+        log_prob = log_prob + torch.where(counts & (taken >= 0), chosen, 0.0)
+    return log_prob.view(shape), entropy.view(shape)
 
 
 def sample(logits, legal, starts, uniform, temperature):

@@ -140,14 +140,14 @@ class Policy(nn.Module):
         rows = len(legal[0])
         inputs = self.layout.inputs(observation, rows)
         actor, _, _ = self._step(inputs, self.initial_state(rows) if state is None else state)
-        action = torch.zeros((rows, 1), dtype=torch.int64, device=self.device)
+        action = torch.zeros((1, rows, 1), dtype=torch.int64, device=self.device)
         logits = self.heads.evaluate(actor, None, action)[2]
         allowed = torch.from_numpy(np.ascontiguousarray(legal[0])).to(self.device)
         return torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=1).numpy(force=True)
 
     def _step(self, inputs, state):
         """Actor's and critic's features of N rows and the numpy state after them."""
-        encoded = self.encoder(self._torch(inputs))
+        encoded = self.encoder.forward(self._torch(inputs))
         if not self.state_size:
             actor, _ = self.backbone.step(encoded, None)
             return actor, actor if self.critic is None else self.critic.step(encoded, None)[0], state
@@ -177,27 +177,31 @@ class Policy(nn.Module):
 
     def evaluate(self, sequence: Sequence) -> Evaluation:
         """Log-probabilities, entropies and values of a sequence, differentiable; equals `act` step by step."""
-        encoded = self.encoder(sequence.inputs)
-        split = self.backbone.state_size
-        grid = (sequence.reset, sequence.acting)
+        actor, critic, state = self._unroll(sequence)
+        log_prob, entropy, logits = self.heads.evaluate(actor, sequence.legal, sequence.action)
+        shape = sequence.action.shape[:2]
+        return Evaluation(log_prob, entropy, self.value_layer(critic).view(shape), logits.view(*shape, -1), state)
+
+    def _unroll(self, sequence: Sequence):
+        """Actor's and critic's features of all decisions, `[T * N, W]`, and the state after them."""
+        if not self.state_size:
+            # rows of their own: flattened before anything is recorded for the gradient
+            encoded = self.encoder.forward(Inputs(*(part.flatten(0, 1) for part in sequence.inputs)))
+            actor, _ = self.backbone.step(encoded, None)
+            return actor, actor if self.critic is None else self.critic.step(encoded, None)[0], sequence.state
+        encoded = self.encoder.forward(sequence.inputs)
+        split, grid = self.backbone.state_size, (sequence.reset, sequence.acting)
         actor, state = self.backbone.unroll(encoded, sequence.state[:, :split], *grid)
-        critic = actor
-        if self.critic is not None:
-            critic, critic_state = self.critic.unroll(encoded, sequence.state[:, split:], *grid)
-            state = torch.cat((state, critic_state), dim=1)
-        steps, rows = sequence.action.shape[:2]
-        legal = sequence.legal
-        log_prob, entropy, logits = self.heads.evaluate(
-            actor.flatten(0, 1), None if legal is None else legal.flatten(0, 1), sequence.action.flatten(0, 1)
-        )
-        return Evaluation(
-            log_prob.view(steps, rows), entropy.view(steps, rows), self.value_layer(critic).squeeze(-1),
-            logits.view(steps, rows, -1), state,
-        )  # fmt: skip
+        actor = actor.flatten(0, 1)
+        if self.critic is None:
+            return actor, actor, state
+        critic, critic_state = self.critic.unroll(encoded, sequence.state[:, split:], *grid)
+        return actor, critic.flatten(0, 1), torch.cat((state, critic_state), dim=1)
 
     def _torch(self, inputs: Inputs) -> Inputs:
+        numbers, tokens = torch.from_numpy(inputs.numbers), torch.from_numpy(inputs.tokens)
         device = self.device
-        return Inputs(*(torch.from_numpy(part).to(device) for part in inputs))
+        return Inputs(numbers, tokens) if device.type == "cpu" else Inputs(numbers.to(device), tokens.to(device))
 
     # keeping
 

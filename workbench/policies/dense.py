@@ -38,7 +38,7 @@ def _forward(x, activation, weights_and_biases):
     """All layers' outputs, `x` first."""
     outputs = [x]
     for weight, bias in zip(weights_and_biases[::2], weights_and_biases[1::2], strict=True):
-        y = torch.addmm(bias, outputs[-1], weight.t())
+        y = nn.functional.linear(outputs[-1], weight, bias)
         if activation == "tanh":
             array = y.numpy()
             np.tanh(array, out=array)

@@ -34,11 +34,11 @@ class IndependentHeads(nn.Module):
 
         Args:
             features: `[M, W]`.
-            legal: bool `[M, L]` or None where all is legal.
-            action: int64 `[M, H]`, negative where unknown.
+            legal: bool `[T, N, L]`, M rows, or None where all is legal.
+            action: int64 `[T, N, H]`, negative where unknown.
 
         Returns:
-            `[M]` log-probability, `[M]` entropy, `[M, L]` logits before masking.
+            `[T, N]` log-probability, `[T, N]` entropy, `[M, L]` logits before masking.
         """
         logits = self.layer(features)
         return *log_prob_and_entropy(logits, legal, action, self.starts), logits
@@ -79,7 +79,7 @@ class AutoregressiveHeads(nn.Module):
         for head, layer in enumerate(self.layers):
             logits.append(layer(torch.relu(summary)))
             if head < len(self.choices):
-                summary = summary + self.choices[head](action[:, head].clamp(min=0))
+                summary = summary + self.choices[head](action[..., head].reshape(-1).clamp(min=0))
         logits = torch.cat(logits, dim=1)
         return *log_prob_and_entropy(logits, legal, action, self.starts), logits
 
