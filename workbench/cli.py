@@ -39,7 +39,7 @@ def _exit_code(error: Exception) -> int:
 
 
 app = _App(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__, epilog="--debug shows tracebacks.")
-_out, _err = Console(highlight=False), Console(stderr=True, highlight=False)
+_out, _err = Console(highlight=False, width=None if sys.stdout.isatty() else 160), Console(stderr=True, highlight=False)
 _OutputDir = Annotated[Path, typer.Option(help="the folder that experiments go to")]
 
 
@@ -115,13 +115,15 @@ def params(notebook: Annotated[str, typer.Argument(help="a notebook, by path or 
     from workbench.pipeline.parameters import literal, read_schema
 
     path = find_notebook(notebook)
-    table = Table("parameter", "type", "default", "", title=str(path), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table("parameter", "default", "", title=str(path), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.columns[1].overflow = "fold"
     group = ""
     for parameter in read_schema(path).parameters.values():
         if parameter.group != group:
             group = parameter.group
-            table.add_row(Text(group, style="italic dim"), "", "", "")
-        table.add_row(parameter.name, Text(parameter.annotation, style="cyan"), Text(literal(parameter.default)), Text(parameter.help))
+            table.add_row(Text(group, style="bold"), "", "")
+        about = Text.assemble(parameter.help, " " if parameter.help else "", (f"({parameter.annotation})", "dim"))
+        table.add_row("  " + parameter.name, Text(literal(parameter.default), style="cyan"), about)
     _out.print(table)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from workbench.pipeline import status as states
+from workbench.pipeline.figures import gathered, interval_table, is_interval_table, is_number, words
 from workbench.pipeline.files import read_json, write_atomic
 from workbench.pipeline.page import chip, fold, page, slug, table
 from workbench.pipeline.parameters import literal
-from workbench.pipeline.report import interval_table, is_interval, is_table, metric_words
 from workbench.pipeline.status import is_alive, read_status
 from workbench.pipeline.text import duration
 
@@ -100,17 +100,16 @@ def _card(folder: Path, entry: dict, results: dict) -> str:
     place = folder / entry["folder"]
     link = f'{quote(entry["folder"])}/report.html' if (place / "report.html").exists() else ""
     picture = f'<img alt="" loading="lazy" src="{quote(entry["folder"])}/thumbnail.png">' if (place / "thumbnail.png").exists() else "no figure"
-    words = [f'<div class="name">{escape(entry["stage"])}</div>', chip(entry["state"])]
+    lines = [f'<div class="name">{escape(entry["stage"])}</div>', chip(entry["state"])]
     if entry.get("seconds"):
-        words.append(f'<span class="faint">{escape(duration(entry["seconds"]))}</span>')
+        lines.append(f'<span class="faint">{escape(duration(entry["seconds"]))}</span>')
     if entry.get("error") and entry["state"] not in _DONE:
-        words.append(f'<div class="error">{escape(entry["error"][:160])}</div>')
+        lines.append(f'<div class="error">{escape(entry["error"][:160])}</div>')
     elif entry.get("why") and entry["state"] != "pending":
-        words.append(f'<div class="faint">{escape(entry["why"][:90])}</div>')
-    metrics = results.get(entry["folder"], {}).get("metrics", {})
-    shown = [f"{escape(name)} {escape(metric_words(value))}" for name, value in metrics.items() if _is_number(value) or is_interval(value)][:2]
-    words += [f"<div>{line}</div>" for line in shown]
-    inside = f'<div class="picture">{picture}</div><div class="words">{" ".join(words)}</div>'
+        lines.append(f'<div class="faint">{escape(entry["why"][:90])}</div>')
+    shown = [(name, value) for name, value in _metrics_of(entry, results).items() if is_number(value) or isinstance(value, tuple)]
+    lines += [f"<div>{escape(name)} {escape(words(value))}</div>" for name, value in shown[:2]]
+    inside = f'<div class="picture">{picture}</div><div class="words">{" ".join(lines)}</div>'
     kind = f'class="card {slug(entry["state"])}"'
     return f'<a {kind} href="{link}">{inside}</a>' if link else f"<div {kind}>{inside}</div>"
 
@@ -120,9 +119,9 @@ def _metrics(entries: list[dict], results: dict) -> str:
     generations = list(dict.fromkeys(entry["generation"] for entry in entries))
     rows: dict[tuple[str, str], dict[int, str]] = {}
     for entry in entries:
-        for name, value in results.get(entry["folder"], {}).get("metrics", {}).items():
-            if _is_number(value) or is_interval(value):
-                rows.setdefault((entry["stage"], name), {})[entry["generation"]] = metric_words(value)
+        for name, value in _metrics_of(entry, results).items():
+            if is_number(value) or isinstance(value, tuple):
+                rows.setdefault((entry["stage"], name), {})[entry["generation"]] = words(value)
     if not rows:
         return ""
     head = ["stage", "figure", *(f"generation {generation}" for generation in generations)]
@@ -140,8 +139,8 @@ def _ratings(entries: list[dict], results: dict) -> str:
     found = [
         (entry, name, value)
         for entry in entries
-        for name, value in results.get(entry["folder"], {}).get("metrics", {}).items()
-        if is_table(value)
+        for name, value in _metrics_of(entry, results).items()
+        if is_interval_table(value)
     ]
     if not found:
         return ""
@@ -195,8 +194,8 @@ def write_overview(outputs: Path | str) -> Path:
     return outputs / "index.html"
 
 
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _metrics_of(entry: dict, results: dict) -> dict:
+    return gathered(results.get(entry["folder"], {}).get("metrics", {}))
 
 
 def _launch(experiment: dict) -> str:

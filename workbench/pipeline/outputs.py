@@ -33,6 +33,7 @@ _PROPERTIES = [
 _HIDDEN = re.compile(r"<(style|script|head|template|iframe|object|svg|math)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
 _LINES, _COLUMNS = 240, 2000
+_LONGEST_HTML, _MOST_ROWS = 1_000_000, 2000  # beyond these a table is for the notebook, and cleaning it takes long
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:
@@ -105,9 +106,11 @@ class Outputs:
             if kind in data:
                 return self._image(kind, _joined(data[kind]))
         if "text/html" in data:
-            html = clean(_joined(data["text/html"]))
-            if html.strip() and self._afford(len(html)):
-                return html
+            raw = _joined(data["text/html"])
+            if len(raw) <= _LONGEST_HTML and raw.count("<tr") <= _MOST_ROWS:
+                html = clean(raw)
+                if html.strip() and self._afford(len(html)):
+                    return html
         if "text/markdown" in data:
             return markdown(_joined(data["text/markdown"]))
         text = _joined(data.get("text/plain", ""))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from functools import cache
 from html import escape
+from html.parser import HTMLParser
 from pathlib import Path
 
-_LOADS = re.compile(
-    r"""<(?:script|iframe|embed|object|link|base)\b|\b(?:src|srcset|poster|data|background)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?\s*(?:https?:)?//|@import""",
-    re.IGNORECASE,
-)
+_ACTIVE = {"script", "iframe", "embed", "object", "link", "base", "form"}
+_SOURCES = {"src", "srcset", "poster", "data", "background", "xlink:href"}
+_OUTSIDE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
+_FETCHING_STYLE = re.compile(r"url\(\s*[\"']?\s*(?:https?:)?//|@import", re.IGNORECASE)
 
 
 @cache
@@ -33,8 +34,36 @@ def page(title: str, body: str, *, wide: bool = False) -> str:
 
 
 def loads_from_outside(html: str) -> list[str]:
-    """Places in a page that would make a browser fetch something or run a script; a page of ours has none."""
-    return [html[max(0, found.start() - 20) : found.end() + 60] for found in _LOADS.finditer(html)]
+    """Tags and styles of a page that would make a browser fetch something or run a script; a page of ours has none."""
+    reader = _Reader()
+    reader.feed(html)
+    return reader.found
+
+
+class _Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found: list[str] = []
+        self._in_style = False
+
+    def handle_starttag(self, tag, attributes):
+        self._in_style = tag == "style"
+        loads = any(name in _SOURCES and _OUTSIDE.match(value or "") for name, value in attributes)
+        styles = any(name == "style" and _FETCHING_STYLE.search(value or "") for name, value in attributes)
+        acts = any(name.startswith("on") or _is_script(value) for name, value in attributes)
+        if tag in _ACTIVE or loads or styles or acts:
+            self.found.append(self.get_starttag_text() or tag)
+
+    def handle_endtag(self, tag):
+        self._in_style = self._in_style and tag != "style"
+
+    def handle_data(self, data):
+        if self._in_style and _FETCHING_STYLE.search(data):
+            self.found.append(data)
+
+
+def _is_script(value: str | None) -> bool:
+    return (value or "").strip().lower().startswith("javascript:")
 
 
 def chip(state: str) -> str:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from workbench.pipeline import status as states
+from workbench.pipeline.figures import tiles
 from workbench.pipeline.files import read_json, write_atomic
 from workbench.pipeline.notebook_io import nbformat
 from workbench.pipeline.outputs import Outputs, code, markdown, shortened
 from workbench.pipeline.page import chip, fold, page, slug, table
 from workbench.pipeline.parameters import INJECTED_TAG, TAG, ParameterError, literal, read_schema
 from workbench.pipeline.status import read_status
-from workbench.pipeline.text import duration, figure
+from workbench.pipeline.text import duration
 
 _ERROR_MARKER = "papermill-error-cell-tag"
 _THUMBNAIL = (420, 256)
@@ -49,7 +50,7 @@ def render(notebook: nbformat.NotebookNode, status: dict, result: dict, request:
     provenance = result.get("provenance") or about.get("provenance", {})
     title = title_of(notebook) or request.get("stage", "Notebook")
     parts = [_head(title, request, status)]
-    parts += [banner(status, provenance), metric_tiles(result.get("metrics", {}))]
+    parts += [banner(status, provenance), tiles(result.get("metrics", {}))]
     parts += [_parameters(notebook, request), _artifacts(result), _provenance(provenance)]
     outputs = Outputs()
     cells = [cell for cell in notebook.cells if _ERROR_MARKER not in cell.metadata.get("tags", [])]
@@ -100,57 +101,6 @@ def banner(status: dict, provenance: dict) -> str:
         tail = (status.get("error") or {}).get("tail")
         text += f"<pre>{escape(shortened(tail))}</pre>" if tail else ""
     return f'<div class="banner {slug(state)}">{text}</div>'
-
-
-def metric_tiles(metrics: dict) -> str:
-    """Figures that sum the stage up, as tiles; ratings as a table."""
-    tiles, tables = [], []
-    for name, value in metrics.items():
-        if is_table(value):
-            tables.append(f"<h3>{escape(name)}</h3>" + interval_table(value))
-        elif not isinstance(value, (dict, list)) or is_interval(value):
-            tiles.append(f'<div class="metric"><b>{escape(metric_words(value))}</b><span>{escape(name)}</span></div>')
-    return (f'<div class="metrics">{"".join(tiles)}</div>' if tiles else "") + "".join(tables)
-
-
-def is_interval(value) -> bool:
-    """Whether a metric is a number with an interval: a dict with `low`, `high`, and the number under another key."""
-    return isinstance(value, dict) and {"low", "high"} <= value.keys() and isinstance(centre_of(value), (int, float))
-
-
-def centre_of(value: dict):
-    """The number that `low` and `high` enclose: under `rating`, `value`, or whatever number comes first."""
-    names = ["rating", "value", *(key for key in value if key not in ("low", "high"))]
-    return next((value[name] for name in names if isinstance(value.get(name), (int, float))), None)
-
-
-def is_table(value) -> bool:
-    """Whether a metric is several numbers with intervals, by name: ratings."""
-    return isinstance(value, dict) and bool(value) and all(is_interval(item) for item in value.values())
-
-
-def metric_words(value) -> str:
-    """A metric for people; with its interval where it has one."""
-    if is_interval(value):
-        return f"{figure(centre_of(value))} [{figure(value['low'])}, {figure(value['high'])}]"
-    return "–" if value is None else figure(value)
-
-
-def interval_table(values: dict[str, dict]) -> str:
-    """Numbers with intervals, the highest first, drawn as dots with whiskers on one scale."""
-    ordered = sorted(values.items(), key=lambda item: -centre_of(item[1]))
-    low = min(item["low"] for item in values.values())
-    span = (max(item["high"] for item in values.values()) - low) or 1.0
-    rows = []
-    for name, item in ordered:
-        start, end, centre = ((item["low"] - low) / span, (item["high"] - low) / span, (centre_of(item) - low) / span)
-        drawn = (
-            f'<svg width="260" height="16" style="vertical-align: middle"><line x1="{6 + 248 * start:.1f}" x2="{6 + 248 * end:.1f}" y1="8" y2="8" '
-            f'stroke="#8fb3d9" stroke-width="3"/><circle cx="{6 + 248 * centre:.1f}" cy="8" r="4.5" fill="#0b57a4"/></svg>'
-        )
-        interval = f"[{figure(round(item['low'], 3))}, {figure(round(item['high'], 3))}]"
-        rows.append([escape(name), figure(round(centre_of(item), 3)), f'<span class="faint">{escape(interval)}</span>', drawn])
-    return table(["", "", "interval", ""], rows, numbers=(1,))
 
 
 def _parameters(notebook: nbformat.NotebookNode, request: dict) -> str:

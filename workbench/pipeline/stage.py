@@ -163,9 +163,8 @@ class Stage:
         """Write `result.json`: what later stages may refer to, and where it all comes from; `stage.result` has it too.
 
         It holds `artifacts` (paths relative to the experiment's folder, with hashes of their content), `metrics` and
-        `provenance`. A metric may be a number, a number with an interval (`{"value": .7, "low": .6, "high": .8}`), or
-        several of those by name, such as ratings (`{"name": {"rating": 1530, "low": 1490, "high": 1570}}`); the pages
-        draw them so.
+        `provenance`. A metric may be a number or a number with its interval, `[value, low, high]`; the pages draw those
+        of one prefix (`rating/a`, `rating/b`) on one scale.
 
         Args:
             metrics: figures that sum the stage up.
