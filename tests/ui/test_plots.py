@@ -155,7 +155,7 @@ def metrics(updates=60, seed=0):
 def test_training_curves_show_what_was_logged():
     figure = plots.training_curves(metrics(), title="A run")
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
-    assert titles == ["value loss", "entropy (nats)", "env steps per second"]
+    assert titles == ["value loss", "entropy (nats)", "steps per second"]
     faint, strong = figure.axes[1].lines
     assert faint.get_ydata()[0] == 2.0
     assert len(strong.get_ydata()) == 60

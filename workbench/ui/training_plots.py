@@ -16,7 +16,8 @@ from workbench.ui.style import COLOURS, INK, MUTED, Figure, Palette, new_figure,
 PANELS = {
     "losses/policy_loss": "policy loss",
     "losses/value_loss": "value loss",
-    "losses/imitation_loss": "imitation loss (nats)",
+    "validation/loss": "held-out loss (nats)",
+    "validation/accuracy": "held-out accuracy (share)",
     "losses/entropy": "entropy (nats)",
     "losses/approx_kl": "KL from the policy that collected (nats)",
     "losses/clip_fraction": "decisions clipped (share)",
@@ -25,7 +26,7 @@ PANELS = {
     "charts/episodic_return": "return a game",
     "charts/episodic_length": "length of games (env steps)",
     "charts/learning_rate": "learning rate",
-    "charts/SPS": "env steps per second",
+    "charts/SPS": "steps per second",
     "population/elo": "learner's Elo in its population",
 }
 
@@ -84,8 +85,8 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, colour: str, window: int | None
     if window > 1:
         axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.9)
     mean = values.rolling(window, min_periods=1, center=True).mean()
-    marker = "o" if len(curve) == 1 else None
-    axes.plot(steps, mean, color=colour, linewidth=1.6, label=label, marker=marker)
+    marker = "o" if len(curve) <= 20 else None
+    axes.plot(steps, mean, color=colour, linewidth=1.6, label=label, marker=marker, markersize=3.5)
 
 
 @styled
