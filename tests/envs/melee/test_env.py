@@ -75,6 +75,20 @@ def test_a_slot_plays_the_same_games_in_any_batch():
         assert all((x == y).all() for x, y in zip(one, other, strict=True))
 
 
+def test_threads_play_the_same_games():
+    one = play(5, 130, frame_limit=60, **MIXED)
+    three = play(5, 130, frame_limit=60, threads=3, **MIXED)
+    for alone, shared in zip(one, three, strict=True):
+        assert all((x == y).all() for x, y in zip(alone, shared, strict=True))
+    env = MeleeMockEnv(4, threads=2)
+    env.reset(0)
+    bad = np.zeros((4, 2, 4), np.int64)
+    bad[3, 1, 0] = 6
+    with pytest.raises(ValueError, match="game 3, seat 1: 6 for head 'button'"):
+        env.step(bad)
+    assert (env.games()["frame"] == 0).all()
+
+
 def test_seeds_are_the_contracts_and_decide_sides_fighters_and_stage():
     env = MeleeMockEnv(64, frame_limit=5, **MIXED)
     timestep = env.reset(11)

@@ -84,7 +84,7 @@ def test_the_mirrored_game_with_exchanged_seats_is_the_same_game(stage):
     for name in ("x", "vx", "facing"):
         fighters[name] *= -1
     fighters["surface"] = np.array([0, 2, 1])[fighters["surface"]]  # the left platform is the right one's image
-    state["fighters"] = fighters.reshape(-1).view(np.uint8).reshape(2 * games, -1)
+    state["fighters"] = fighters.view(np.uint8).reshape(games, 2, -1)
     image.restore(state)
     generator = np.random.default_rng(3)
     actions = np.zeros((games, 2, 4), np.int64)

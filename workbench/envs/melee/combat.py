@@ -18,6 +18,7 @@ from workbench.envs.melee.state import STALE_QUEUE, core
 TUMBLE_KNOCKBACK = 80.0  # R
 LAUNCH_SPEED, HITSTUN = 0.03, 0.4  # R
 KNOCKBACK_CAP = 2500.0  # T
+PERCENT_CAP = 999.0  # what the game's display and counter stop at
 CROUCH_KNOCKBACK = 2 / 3  # P
 CHARGING_KNOCKBACK = 1.2  # T
 ELECTRIC_HITLAG, CROUCH_HITLAG = 1.5, 2 / 3  # T
@@ -196,7 +197,7 @@ def hurt(f, o, oc, dealt, damage, angle, bkb, kbg, setkb, side):
     if o.hitstun > 0 and (o.action == a.DAMAGE_GROUND or a.DAMAGE_AIR <= o.action <= a.DAMAGE_FLY_TOP):
         f.combo += 1
     f.dealt += dealt
-    o.percent += dealt
+    o.percent = min(o.percent + dealt, PERCENT_CAP)
     degrees = launch_angle(angle, force, grounded)
     speed = LAUNCH_SPEED * force
     x = side * speed * math.cos(math.radians(degrees))
@@ -299,7 +300,7 @@ def hold(f, o, oc, moves, stage):
         if f.action == a.PUMMEL and f.frame == moves[f.character, m.PUMMEL].release and f.logged == 0:
             dealt = PUMMEL_DAMAGE * stale_factor(f, m.PUMMEL)
             log_stale(f, m.PUMMEL)
-            o.percent += dealt
+            o.percent = min(o.percent + dealt, PERCENT_CAP)
             f.dealt += dealt
             enter(o, a.CAPTURE_DAMAGE, 0)
         if o.timer <= 0:

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from workbench.envs.core import Env, EnvSpec, TimeStep
@@ -40,6 +42,7 @@ class MeleeMockEnv(Env):
         stocks: lives each fighter begins with, 1 to 99.
         observe: False leaves observations unwritten, for measuring the play alone.
         reward: weights of the reward's terms.
+        threads: among which the games are divided; what is played does not depend on it.
 
     Raises:
         KeyError: unknown character or stage; the message gives the nearest names.
@@ -61,6 +64,7 @@ class MeleeMockEnv(Env):
         stocks: int = 4,
         observe: bool = True,
         reward: RewardWeights | None = None,
+        threads: int = 1,
     ):
         for name, value, low, high in (
             ("batch_size", batch_size, 1, 1 << 24),
@@ -68,6 +72,7 @@ class MeleeMockEnv(Env):
             ("frame_limit", frame_limit if frame_limit is not None else 1, 1, 1 << 30),
             ("time_limit", time_limit, 1, 1 << 30),
             ("stocks", stocks, 1, 99),
+            ("threads", threads, 1, 1024),
         ):
             if not low <= value <= high:
                 raise ValueError(f"{name} is {value}; expected {low} to {high}")
@@ -97,11 +102,21 @@ class MeleeMockEnv(Env):
         # Nothing a fighter can press is ever forbidden: these are written once
         self._acting = np.ones((batch_size, 2), bool)
         self._legal = tuple(np.ones((batch_size, 2, size), bool) for size in ACTION_SPEC.sizes)
-        self._arguments = (
+        shared = (
             self._settings, character_table(), stage_table(), *move_tables(), choices_0, choices_1,
-            _ids(stage, stage_id), *self._observation.values(), *self._final.values(), self._reward, self._terminated,
-            self._truncated, self._outcome, self._length, self._end_reason, self._seeds,
+            _ids(stage, stage_id),
         )  # fmt: skip
+        written = (
+            *self._observation.values(), *self._final.values(), self._reward, self._terminated, self._truncated,
+            self._outcome, self._length, self._end_reason, self._seeds,
+        )  # fmt: skip
+        self._shares = []
+        cuts = np.linspace(0, batch_size, min(threads, batch_size) + 1).astype(int)
+        for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+            part = slice(first, last)
+            owned = self._games[part], self._fighters[2 * first : 2 * last], self._actions[part]
+            self._shares.append((first, *owned, *shared, *(array[part] for array in written)))
+        self._pool = ThreadPoolExecutor(len(self._shares)) if len(self._shares) > 1 else None
         self._timestep = self._make_timestep(None)
         self._timestep_final = self._make_timestep(self._final)
         self._sizes = np.array(ACTION_SPEC.sizes)
@@ -138,7 +153,10 @@ class MeleeMockEnv(Env):
                 f"expected integers {self._actions.shape} (games, seats, heads)"
             )
         self._actions[...] = actions
-        ended = self._run(STEP)
+        if self._pool is not None and not ((actions >= 0) & (actions < self._sizes)).all():
+            ended = -1  # one share must not play while another refuses
+        else:
+            ended = self._run(STEP)
         if ended < 0:
             b, seat, head = (int(v) for v in np.argwhere((actions < 0) | (actions >= self._sizes))[0])
             raise ValueError(
@@ -148,13 +166,20 @@ class MeleeMockEnv(Env):
         return self._timestep_final if ended else self._timestep
 
     def _run(self, command: int) -> int:
-        return advance(command, self._games, self._fighters, self._actions, *self._arguments)
+        if self._pool is None:
+            return advance(command, *self._shares[0])
+        return sum(self._pool.map(lambda share: advance(command, *share), self._shares))
+
+    def close(self) -> None:
+        """End the threads, if there are any."""
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def state(self) -> dict[str, np.ndarray]:
         """Fighters and games as bytes `[B, …]`, the base seed, and what the last step said of ended games."""
         kept = {
             "games": self._games.view(np.uint8).reshape(self.batch_size, -1).copy(),
-            "fighters": self._fighters.view(np.uint8).reshape(2 * self.batch_size, -1).copy(),
+            "fighters": self._fighters.view(np.uint8).reshape(self.batch_size, 2, -1).copy(),
             "seed": self._settings["seed"].copy(),
         }
         for name in _OUTPUTS:
@@ -169,8 +194,10 @@ class MeleeMockEnv(Env):
         Raises:
             ValueError: the state is of another batch size or of another version of the core.
         """
-        for name, mine in (("games", self._games), ("fighters", self._fighters)):
-            expected = (len(mine), mine.dtype.itemsize)
+        for name, expected in (
+            ("games", (self.batch_size, GAME.itemsize)),
+            ("fighters", (self.batch_size, 2, FIGHTER.itemsize)),
+        ):
             if state[name].shape != expected:
                 raise ValueError(f"state of {name} has shape {state[name].shape}; expected {expected}")
         self._games[...] = np.ascontiguousarray(state["games"]).reshape(-1).view(GAME)

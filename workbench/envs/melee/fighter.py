@@ -45,6 +45,7 @@ SHIELD_AFTER_BREAK = 30.0  # assumed
 GUARD_ON_FRAMES, GUARD_OFF_FRAMES = 8, 15  # R
 DIZZY_FRAMES = 240  # assumed; mashing out is not modelled
 RECOVERY_END_SPEED = 1.3  # Fox's last speed in libmelee's table; taken for all who travel at one speed
+LONGEST = 9999  # actions without an end stop counting here
 BRAKE_FRAMES = 20  # assumed: run brake and run turn
 DEATH_FRAMES, REBIRTH_FRAMES, REBIRTH_WAIT_FRAMES, REBIRTH_SAFE = 60, 60, 240, 120  # R
 STAR_FRAMES = 176  # R: every death at the top is a star KO here
@@ -55,7 +56,7 @@ GET_UP_FRAMES, GET_UP_ROLL_FRAMES, GET_UP_ATTACK_SAFE = 30, 35, 26  # R
 @core
 def act(f, o, c, stage, moves, frames):
     """One frame outside hitlag: choose or go on with an action, then move."""
-    f.frame += 1
+    f.frame = min(f.frame + 1, LONGEST)
     if f.invulnerable > 0:
         f.invulnerable -= 1
     if f.ledge_wait > 0:

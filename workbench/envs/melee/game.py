@@ -262,11 +262,14 @@ def _build(stamp: int):
 
     @numba.njit(error_model="numpy", nogil=True, cache=True)
     def advance(
-        command, games, fighters, actions, settings, characters, stages, moves, frames, windows,
+        command, first, games, fighters, actions, settings, characters, stages, moves, frames, windows,
         choices_0, choices_1, choices_stage, numbers, states, who, where, final_numbers, final_states, final_who,
         final_where, reward, terminated, truncated, outcome, length, end_reason, seeds,
     ):  # fmt: skip
-        """Play one step of every game, or begin (`BEGIN`) or only show (`SHOW`) them; returns how many ended, -1 for a bad action."""
+        """Play one step of every game, or begin (`BEGIN`) or only show (`SHOW`) them; `first` is the first game's slot.
+
+        Returns how many ended, -1 for a bad action, before which nothing is played.
+        """
         if stamp == 0:
             return -1
         s = settings[0]
@@ -282,7 +285,7 @@ def _build(stamp: int):
             f0 = fighters[2 * b]
             f1 = fighters[2 * b + 1]
             if command == BEGIN:
-                begin_game(game, b, f0, f1, stages, choices_0, choices_1, choices_stage, s)
+                begin_game(game, first + b, f0, f1, stages, choices_0, choices_1, choices_stage, s)
             elif command == STEP:
                 stage = stages[game.stage]
                 c0 = characters[f0.character]
@@ -335,7 +338,7 @@ def _build(stamp: int):
                         observe(game, f0, f1, c0, c1, stage, s.time_limit, b, final_numbers, final_states, final_who,
                                 final_where)  # fmt: skip
                     game.number += np.uint64(1)
-                    begin_game(game, b, f0, f1, stages, choices_0, choices_1, choices_stage, s)
+                    begin_game(game, first + b, f0, f1, stages, choices_0, choices_1, choices_stage, s)
             seeds[b] = game.seed
             if s.observe:
                 stage = stages[game.stage]
