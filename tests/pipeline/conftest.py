@@ -15,6 +15,7 @@ NOTEBOOKS = Path(__file__).parent / "notebooks"
 def project(tmp_path, monkeypatch):
     """An empty project: the working directory, with `notebooks/` in it."""
     (tmp_path / "notebooks").symlink_to(NOTEBOOKS)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))  # signatures of notebooks
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

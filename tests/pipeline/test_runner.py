@@ -3,6 +3,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import time
 
 import psutil
@@ -226,3 +227,29 @@ def test_a_reader_never_sees_a_torn_status(write, workbench, project):
                 reads += 1
     assert runner.returncode == 0
     assert reads > 200
+
+
+@pytest.fixture
+def small_disk(project):
+    """A folder on a disk of its own, of eight megabytes."""
+    folder = project / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("needs leave to mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_told_and_what_was_finished_stays(write, small_disk):
+    file = write({"talks": {}, "fills": {}, "judge": {}})
+    code, said = go(file, output_dir=small_disk)
+    assert code == 1, said
+    assert "No space left on device" in said
+    found = read_json(small_disk / "x/experiment.json")
+    assert [entry["state"] for entry in found["stages"]] == ["finished", "failed", "pending"]
+    assert "No space left on device" in read_status(small_disk / "x/gen_001/fills")["message"]
+    (small_disk / "x/gen_001/fills/large.bin").unlink()
+    code, said = go(file, "fills.megabytes=1", output_dir=small_disk)
+    assert code == 0, said
+    assert lines_about(said, "talks")[0].startswith(": up to date")

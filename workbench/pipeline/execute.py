@@ -6,6 +6,7 @@ standard input does, so that it never outlives the runner that started it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from workbench.pipeline.notebook_io import nbformat, read_notebook
 
 # isort: split
 
+from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 
@@ -87,7 +89,8 @@ class Supervisor:
                 changed = 0
             if (changed, int(time.monotonic()) // 5) != self._seen:
                 self._seen = (changed, int(time.monotonic()) // 5)
-                self.write()
+                with contextlib.suppress(OSError):  # a full disk: the last word has room of its own
+                    self.write()
 
 
 def execute(folder: Path) -> str:
@@ -113,14 +116,22 @@ def execute(folder: Path) -> str:
             interrupted = isinstance(error, KeyboardInterrupt)
             outcome = Outcome(states.INTERRUPTED if interrupted else states.FAILED, None, f"{type(error).__name__}: {error}")
         traceback.print_exc()
-    _stamp(folder, outcome)
+    _unless_it_fails(_stamp, folder, outcome)
     supervisor.end(outcome)
-    _report(folder)
+    _unless_it_fails(write_report, folder)
     return outcome.state
 
 
+def _unless_it_fails(step, *arguments) -> None:
+    """Do what makes a result nicer to look at; its failure goes to the log and takes nothing away from the result."""
+    try:
+        step(*arguments)
+    except Exception:
+        traceback.print_exc()
+
+
 def _stamp(folder: Path, outcome: Outcome) -> None:
-    """Write into the executed notebook where it comes from and how it ended."""
+    """Write into the executed notebook where it comes from and how it ended, and sign it, so that JupyterLab trusts it."""
     path = folder / "notebook.ipynb"
     if not path.exists():
         return
@@ -129,14 +140,7 @@ def _stamp(folder: Path, outcome: Outcome) -> None:
     origin = result.get("provenance") or read_json(folder / "progress.json", {}).get("provenance", {})
     notebook.metadata.setdefault("workbench", {}).update(outcome=asdict(outcome), provenance=origin)
     write_atomic(path, nbformat.writes(notebook))
-
-
-def _report(folder: Path) -> None:
-    """Write the report; a report that cannot be written takes nothing away from a result that was."""
-    try:
-        write_report(folder)
-    except Exception:
-        traceback.print_exc()
+    NotebookNotary().sign(nbformat.reads(path.read_text(encoding="utf-8"), as_version=4))
 
 
 def _run(folder: Path, request: dict, supervisor: Supervisor, outcome: Outcome) -> None:

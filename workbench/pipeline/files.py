@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
 import tempfile
 from pathlib import Path
+
+_RESERVE, _RESERVED_BYTES = ".reserve", 512 * 1024
 
 
 def write_atomic(path: Path | str, content: str | bytes, *, durable: bool = False) -> None:
@@ -58,8 +61,36 @@ def to_plain(value):
 
 
 def write_json(path: Path | str, value, *, durable: bool = False) -> None:
-    """Replace a JSON file in one step; indented, for people."""
-    write_atomic(path, json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n", durable=durable)
+    """Replace a JSON file in one step; indented, for people.
+
+    These files say what happened. On a full disk they take the room that `reserve` has kept for them.
+    """
+    content = json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        write_atomic(path, content, durable=durable)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not _release(Path(path)):
+            raise
+        write_atomic(path, content, durable=durable)
+
+
+def reserve(folder: Path) -> None:
+    """Keep some room in a folder, so that what happens when the disk is full can still be written down.
+
+    Raises:
+        OSError: the disk is full already.
+    """
+    if not (folder / _RESERVE).exists():
+        write_atomic(folder / _RESERVE, b"\1" * _RESERVED_BYTES, durable=True)
+
+
+def _release(path: Path) -> bool:
+    """Give up the room kept in a folder above the path; whether there was any."""
+    for folder in list(path.resolve().parents)[:5]:
+        if (folder / _RESERVE).exists():
+            (folder / _RESERVE).unlink(missing_ok=True)
+            return True
+    return False
 
 
 def read_json(path: Path | str, default=None):

@@ -13,7 +13,7 @@ from pathlib import Path
 from workbench.pipeline import status as states
 from workbench.pipeline.display import PlainView, view
 from workbench.pipeline.experiment import Chain, Experiment, ExperimentError, StagePlan, resolve_parameters
-from workbench.pipeline.files import read_json, write_json
+from workbench.pipeline.files import read_json, reserve, write_json
 from workbench.pipeline.fingerprint import damage, differences, fingerprint
 from workbench.pipeline.index import write_index
 from workbench.pipeline.lock import Lock
@@ -67,6 +67,7 @@ def run(experiment: Experiment, settings: Settings | None = None, show: PlainVie
     with Lock(folder / "run.lock") as lock, show or view() as shown:
         if lock.previous:
             shown.say(f"the last run (process {lock.previous['pid']}) ended without a word; going on from what it left")
+        reserve(folder)
         return _Run(experiment, settings, folder, shown).go()
 
 
@@ -256,7 +257,10 @@ class _Run:
             "stages": self.entries,
         }
         write_json(self.folder / "experiment.json", described, durable=True)
-        write_index(self.folder)
+        try:
+            write_index(self.folder)
+        except OSError as error:
+            self.show.say(f"{self.folder / 'index.html'} could not be written: {error}")
 
     def _say_end(self, state: str) -> None:
         spent = sum(entry["seconds"] or 0 for entry in self.entries if entry["state"] == states.FINISHED)
