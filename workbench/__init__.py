@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     )
     from workbench.data.datasets import Dataset
     from workbench.data.filters import filter_folder
-    from workbench.envs import env_names, make
+    from workbench.envs import env_names, env_spec, make
     from workbench.learning import PPO, Imitation, ImitationSettings, PPOSettings
+    from workbench.pipeline.loggers import read_metrics
     from workbench.pipeline.stage import stage
     from workbench.policies import Policy, PolicySettings, load_policy, policy_names, register_policy
     from workbench.ui import plots
@@ -42,8 +43,9 @@ _HOMES = {
     ),
     "workbench.data.datasets": ("Dataset",),
     "workbench.data.filters": ("filter_folder",),
-    "workbench.envs": ("env_names", "make"),
+    "workbench.envs": ("env_names", "env_spec", "make"),
     "workbench.learning": ("PPO", "Imitation", "ImitationSettings", "PPOSettings"),
+    "workbench.pipeline.loggers": ("read_metrics",),
     "workbench.pipeline.stage": ("stage",),
     "workbench.policies": ("Policy", "PolicySettings", "load_policy", "policy_names", "register_policy"),
 }

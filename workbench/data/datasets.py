@@ -119,6 +119,31 @@ class Dataset:
             for shard in folder.shards:
                 yield from (one for one in self._read(shard) if one is not None)
 
+    def batches(self, count: int) -> Iterator[Batch]:
+        """Every trajectory once, `count` side by side, in the order of the files; changes no state."""
+        waiting: list[Trajectory] = []
+        for one in self:
+            waiting.append(one)
+            if len(waiting) == count:
+                yield pad(waiting)
+                waiting = []
+        if waiting:
+            yield pad(waiting)
+
+    def lengths(self) -> dict[str, list[int]]:
+        """Decisions of each trajectory by who played it, where that is known without reading the games."""
+        lengths: dict[str, list[int]] = {}
+        for folder in self.folders:
+            for entry in folder.entries:
+                if entry.decisions >= 0:
+                    lengths.setdefault(entry.game.policy, []).append(entry.decisions)
+        return lengths
+
+    def __repr__(self) -> str:
+        decisions = sum(sum(values) for values in self.lengths().values())
+        skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
+        return f"{len(self):,} trajectories of {self.games:,} games, {decisions:,} decisions{skipped}"
+
     def state(self) -> dict:
         """JSON-able; with it, `restore` on the same folders goes on with the very same samples."""
         return {

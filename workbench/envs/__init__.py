@@ -22,17 +22,34 @@ _ENVS = {
 }
 
 
+def env_spec(name: str, **options) -> EnvSpec:
+    """The spec of an env, without starting what it plays on where its spec does not depend on its options.
+
+    Raises:
+        KeyError: unknown name; the message gives the nearest ones.
+    """
+    spec = getattr(_factory(name), "spec", None)
+    if isinstance(spec, EnvSpec):
+        return spec
+    with make(name, batch_size=1, **options) as env:
+        return env.spec
+
+
 def make(name: str, batch_size: int = 64, **options) -> Env:
     """The env of that name, `batch_size` games at once; `options` are the env's own keyword arguments.
 
     Raises:
         KeyError: unknown name; the message gives the nearest ones.
     """
+    return _factory(name)(batch_size=batch_size, **options)
+
+
+def _factory(name: str):
     if name not in _ENVS:
         near = difflib.get_close_matches(name, _ENVS, n=3, cutoff=0.4) or sorted(_ENVS)
         raise KeyError(f"no env named {name!r}; did you mean {', '.join(near)}?")
     module, factory = _ENVS[name]
-    return getattr(importlib.import_module(module), factory)(batch_size=batch_size, **options)
+    return getattr(importlib.import_module(module), factory)
 
 
 def env_names() -> list[str]:
@@ -52,6 +69,7 @@ __all__ = [
     "ScriptedPlayer",
     "TimeStep",
     "env_names",
+    "env_spec",
     "game_seed",
     "make",
     "scripted_names",
