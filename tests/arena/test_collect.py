@@ -4,10 +4,13 @@ import shutil
 
 import pandas as pd
 import pytest
+import torch
 
 from workbench.arena import SerialExecutor
 from workbench.arena.collect import collect
 from workbench.data.datasets import Dataset
+from workbench.envs import env_spec
+from workbench.policies import Policy
 
 
 def gather(folder, **changes):
@@ -55,6 +58,16 @@ def test_a_folder_of_another_collection_is_refused(tmp_path):
     with pytest.raises(ValueError, match="other parameters"):
         gather(tmp_path, seed=4)
     pd.testing.assert_frame_equal(before, pd.read_csv(first.folder / "matches.csv"))
+
+
+def test_a_policy_that_learned_on_under_the_same_name_is_another_collection(tmp_path):
+    policy = Policy.create(env_spec("kuhn"), seed=0)
+    asked = {"games": 8, "batch_size": 4, "folder": tmp_path, "executor": SerialExecutor()}
+    collect("kuhn", policy, ["kuhn/nash"], **asked)
+    with torch.no_grad():
+        policy.value_layer.bias += 1
+    with pytest.raises(ValueError, match="other parameters"):
+        collect("kuhn", policy, ["kuhn/nash"], **asked)
 
 
 def test_fewer_games_than_opponents_are_refused(tmp_path):

@@ -16,6 +16,7 @@ from workbench.arena.entrants import Entrant, Source, entrants
 from workbench.arena.files import write_json
 from workbench.arena.matches import Matches
 from workbench.arena.parallel import Task, pair_seed, run_tasks
+from workbench.arena.tournament import content_of
 from workbench.data.recorder import Recorder
 from workbench.envs.core import Env
 
@@ -38,6 +39,20 @@ class Collection:
     matches: Matches
     seconds: float
     played: int
+
+    def metrics(self) -> dict:
+        """`games`, `games_per_second` of this call, `average_length` in env steps, and `win_rate` as rate, low and high
+        where there was somebody else to beat."""
+        table = self.matches.table
+        figures = {"games": len(table), "average_length": float(table["length"].mean())}
+        if self.played:
+            figures["games_per_second"] = self.played / self.seconds
+        learner = json.loads((self.folder / "collection.json").read_text(encoding="utf-8"))["policy"]
+        score = self.matches.score(learner)
+        return figures | ({"win_rate": [score.rate, score.low, score.high]} if score.games else {})
+
+    def _repr_html_(self) -> str:
+        return self.matches._repr_html_()
 
 
 @dataclass(frozen=True)
@@ -143,9 +158,10 @@ def _claim(folder: Path, tasks: list[Task], seed: int) -> datetime:
     Raises:
         ValueError: the folder holds games of another collection.
     """
+    contents = {entrant.id: content_of(entrant.source) for task in tasks for entrant in (task.first, task.second)}
     described = [
-        (t.env_name, t.first.id, t.second.id, t.games, t.seed, t.env_options, t.batch_size, t.temperature)
-        for t in tasks
+        contents,
+        *((t.env_name, t.first.id, t.second.id, t.games, t.seed, t.env_options, t.batch_size, t.temperature) for t in tasks),
     ]
     plan = hashlib.blake2b(json.dumps(described, default=str).encode(), digest_size=8).hexdigest()
     file = folder / "collection.json"

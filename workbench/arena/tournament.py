@@ -94,7 +94,7 @@ class _Book:
         self.failed: dict[int, str] = {}
         if folder is not None:
             remove_partial(folder)
-            contents = {e.id: _content(e.source) for task in tasks for e in (task.first, task.second)}
+            contents = {e.id: content_of(e.source) for task in tasks for e in (task.first, task.second)}
             self.places = [folder / "pairs" / pair_folder(task, contents) for task in tasks]
             for task, place in zip(tasks, self.places, strict=True):
                 self._recall(task, place)
@@ -200,7 +200,7 @@ def pair_folder(task: Task, contents: Mapping[str, str]) -> str:
     return f"{names[0]}_vs_{names[1]}-{digest}"
 
 
-def _content(source: Source) -> str:
+def content_of(source: Source) -> str:
     """What decides how a player plays: a hash of a network's weights, or a scripted player's name."""
     player = loaded(source)
     return content_hash(player.arrays()) if hasattr(player, "arrays") else player.id
