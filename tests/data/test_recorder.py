@@ -233,7 +233,7 @@ def test_rewards_can_be_chosen_again(battles):
     for again, one in zip(Dataset(folder, spec=spec, reward="shaped"), recorded, strict=True):
         np.testing.assert_array_equal(again.reward, one.reward)  # the env played with its default, "shaped"
     for binary in Dataset(folder, spec=spec, reward="binary"):
-        assert not binary.reward[:-1].any() and binary.reward[-1] == 100 * binary.game.outcome
+        assert not binary.reward[:-1].any() and binary.reward[-1] == binary.game.outcome
     (path,) = (folder / "gen1ou").glob("*.parquet")
     view = games.read_chunk(path)[0].view
     assert rewards(view, "binary").shape == (len(view) - 1,)

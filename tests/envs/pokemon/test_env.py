@@ -38,7 +38,7 @@ def test_end_by_fainting_with_one_seats_forced_switches_before():
         outcome = int(timestep.outcome[0])
         assert SPEC.end_reasons[timestep.end_reason[0]] == "all fainted"
         assert (last["own_left"] == 0).any()
-        assert timestep.reward[0].tolist() == [100 * outcome, -100 * outcome]
+        assert timestep.reward[0].tolist() == [outcome, -outcome]
         results = {1: [view.WON, view.LOST], -1: [view.LOST, view.WON], 0: [view.TIED, view.TIED]}
         assert last["result"].tolist() == results[outcome]
 

@@ -74,7 +74,8 @@ def test_results(result, shaped, aggressive, binary):
     views, after = pair()
     after["result"] = result
     assert [reward(views, PRESETS[name]) for name in ("shaped", "aggressive", "binary")] == [shaped, aggressive, binary]
-    assert reward(views, preset("shaped", scale=0.01)) == pytest.approx(shaped / 100)
+    assert reward(views, preset("shaped")) == pytest.approx(shaped / 100)
+    assert reward(views, preset("shaped", scale=1.0)) == shaped
 
 
 def test_batches_and_own_weights():

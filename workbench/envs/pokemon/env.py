@@ -43,8 +43,8 @@ class Gen1OUEnv(Env):
         teams: a set's name or a folder (see `teams.load`), a list of teams in Showdown's packed format (played as they
             are, without Showdown's validator), or a pair of such, one a seat. Each game draws both teams from its seed.
         turn_limit: games are cut when their turn counter passes it; at 1,000 Showdown itself declares a tie.
-        reward: a preset's name ("shaped", "aggressive", "binary") or weights.
-        reward_scale: replaces the reward's own scale.
+        reward: a preset's name ("shaped", "aggressive", "binary"), by which a victory pays about 1, or weights.
+        reward_scale: replaces the reward's own scale; 1 pays what Metamon pays, 100 for a victory.
         first_slot: number of the batch's first slot; two envs of 32 from slot 0 and 32 play what one of 64 plays.
         timeout: seconds without an answer after which a Node process counts as dead, is replaced and brought up to date.
 

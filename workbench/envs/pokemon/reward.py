@@ -24,7 +24,7 @@ class Reward:
         status: per status the other side's active Pokémon caught, minus the one the own active Pokémon caught.
         fainted: per Pokémon the other side lost, minus per own one lost.
         victory, defeat: at the end; a tie pays neither.
-        scale: multiplies everything; 0.01 brings `shaped` to about [-1, 1].
+        scale: multiplies everything.
     """
 
     damage: float = 1.0
@@ -43,8 +43,13 @@ PRESETS: dict[str, Reward] = {
 }
 
 
+# Metamon pays 100 for a victory. A network's value head that shares its trunk with the policy saturates on such
+# returns and takes the policy with it, so that presets chosen by name pay 1.
+SCALE = 0.01
+
+
 def preset(reward: str | Reward, scale: float | None = None) -> Reward:
-    """A preset by name, or the given weights; `scale` replaces theirs.
+    """A preset by name, scaled by `SCALE`, or the given weights; `scale` replaces either scale.
 
     Raises:
         ValueError: unknown name; the message lists the known ones.
@@ -52,7 +57,7 @@ def preset(reward: str | Reward, scale: float | None = None) -> Reward:
     if isinstance(reward, str):
         if reward not in PRESETS:
             raise ValueError(f"no reward named {reward!r}; known are {', '.join(PRESETS)}, or give Reward(...)")
-        reward = PRESETS[reward]
+        reward = replace(PRESETS[reward], scale=SCALE)
     return reward if scale is None else replace(reward, scale=scale)
 
 
