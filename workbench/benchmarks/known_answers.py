@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from workbench.arena import play
-from workbench.envs import make
+from workbench.arena import Matches, bradley_terry, play
+from workbench.envs import make, scripted_player
 from workbench.learning import PPO, PPOSettings
-from workbench.metagame.exploitability import GameTree, exploitability, expected_value, policy_table
+from workbench.metagame.exploitability import GameTree, expected_value, exploitability, nash_conv, policy_table
 from workbench.policies import Policy, PolicySettings
 
 
@@ -81,3 +81,62 @@ def scripted_order(env_name: str, players: list[str], games: int, seed: int = 0,
             score = play(env, stronger, weaker, games=games, seed=seed).score(stronger, weaker)
         rows.append((stronger, weaker, score.games, score.rate, score.low, score.high))
     return pd.DataFrame(rows, columns=["player", "against", "games", "win_rate", "low", "high"])
+
+
+def exact_values() -> pd.DataFrame:
+    """What the meta-game's and the arena's arithmetic gives where the literature has the figure.
+
+    Returns:
+        what, measured, reference, source.
+    """
+    kuhn, leduc = GameTree.of("kuhn"), GameTree.of("leduc")
+    nash = policy_table(scripted_player("kuhn/nash"), kuhn)
+    three_to_one = bradley_terry(_matches(["a", "b"], [[0, 3], [1, 0]]), prior=0.0, bootstraps=0).table["rating"]
+    three = bradley_terry(
+        _matches(["a", "b", "c"], [[0, 7, 9], [3, 0, 6], [1, 4, 0]]), prior=0.0, bootstraps=0
+    ).table["rating"]
+    rows = [
+        ("Kuhn poker, uniform play, NashConv", nash_conv(kuhn, kuhn.uniform()), 0.916667, "OpenSpiel"),
+        ("Leduc poker, uniform play, NashConv", nash_conv(leduc, leduc.uniform()), 4.747222, "OpenSpiel"),
+        ("Kuhn poker, equilibrium, NashConv", nash_conv(kuhn, nash), 0.0, "Kuhn 1950"),
+        ("Kuhn poker, equilibrium, value", expected_value(kuhn, nash), -1 / 18, "Kuhn 1950"),
+        ("Bradley–Terry, 3 wins to 1, Elo apart", three_to_one["a"] - three_to_one["b"], 190.8485, "ln 3 in Elo"),
+        ("Bradley–Terry, three players, the best", three["a"] - three.mean(), 163.9211, "choix"),
+        ("Bradley–Terry, three players, the worst", three["c"] - three.mean(), -136.0984, "choix"),
+    ]
+    return pd.DataFrame(rows, columns=["what", "measured", "reference", "source"])
+
+
+def exact_rows(exact: pd.DataFrame) -> list[dict]:
+    """The table of `exact_values` as rows for `timing.figures`: how far each figure is from its reference."""
+    error = (exact["measured"] - exact["reference"]).abs()
+    return [
+        {"what": f"{row.what}: error", "measured": off, "target": 1e-4, "unit": "absolute", "more": False}
+        for row, off in zip(exact.itertuples(), error, strict=True)
+    ]
+
+
+def _matches(policies: list[str], wins: list[list[int]]) -> Matches:
+    """A table of games with these wins of the row's policy over the column's."""
+    results = [
+        (winner, loser)
+        for i, winner in enumerate(policies)
+        for j, loser in enumerate(policies)
+        for _ in range(wins[i][j])
+    ]
+    return Matches(
+        pd.DataFrame(
+            {
+                "match_id": [str(number) for number in range(len(results))],
+                "seed": np.zeros(len(results), np.uint64),
+                "env": "given",
+                "policy_0": [winner for winner, _ in results],
+                "policy_1": [loser for _, loser in results],
+                "outcome": 1,
+                "length": 1,
+                "end_reason": "rules",
+                "started": pd.Timestamp("2026-01-01", tz="UTC"),
+                "seconds": 0.0,
+            }
+        )
+    )

@@ -1,0 +1,102 @@
+"""How fast battles are collected with a neural policy, and what memory a long collection takes."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from workbench.arena import collect, local_executor
+from workbench.data.datasets import Dataset
+from workbench.envs import env_spec
+from workbench.policies import Policy, PolicySettings
+
+HIDDEN = (256, 128)
+
+
+def collect_gen1ou(battles: int, workers: int = 2, batch_size: int = 64, seed: int = 0) -> tuple[dict, pd.DataFrame]:
+    """A neural policy of the quickstart's size plays itself; every battle is written, both sides.
+
+    Returns:
+        `decisions_per_second` end to end (processes started, played, encoded, written), `battles_per_second`,
+        `decisions`; and memory over time: seconds, battles, gigabytes (this process and all it started).
+    """
+    spec = env_spec("gen1ou")
+    policy = Policy.create(spec, PolicySettings(hidden=HIDDEN), seed=seed, device="cpu")
+    with tempfile.TemporaryDirectory() as folder, Memory() as memory:
+        policy.save(Path(folder) / "policy")
+        began = time.perf_counter()
+        collected = collect(
+            "gen1ou",
+            str(Path(folder) / "policy"),
+            games=battles,
+            folder=Path(folder) / "games",
+            batch_size=batch_size,
+            seed=seed,
+            games_per_chunk=max(50, min(500, battles // (2 * workers))),
+            executor=local_executor(workers),
+            progress=memory.note,
+        )
+        seconds = time.perf_counter() - began
+        decisions = sum(map(sum, Dataset(collected.folder).lengths().values()))
+    figures = {
+        "decisions_per_second": decisions / seconds,
+        "battles_per_second": battles / seconds,
+        "decisions": decisions,
+    }
+    return figures, memory.table()
+
+
+class Memory:
+    """Watches the resident memory of this process and its descendants while a block runs."""
+
+    def __init__(self, every: float = 0.5):
+        self.every, self.done, self.rows = every, 0, []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def note(self, done: int, total: int) -> None:
+        """Say how far the work is; goes as `progress`."""
+        self.done = done
+
+    def table(self) -> pd.DataFrame:
+        """seconds, battles, gigabytes."""
+        return pd.DataFrame(self.rows, columns=["seconds", "battles", "gigabytes"])
+
+    def _watch(self) -> None:
+        began, me = time.perf_counter(), psutil.Process()
+        while not self._stop.wait(self.every):
+            self.rows.append((time.perf_counter() - began, self.done, resident(me) / 1e9))
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def resident(process: psutil.Process) -> int:
+    """Bytes of memory that a process and its descendants hold for themselves; shared pages count once."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            memory = one.memory_full_info()
+            total += getattr(memory, "pss", memory.uss)
+        except psutil.NoSuchProcess:
+            continue  # ended between being listed and being looked at
+    return total
+
+
+def growth(table: pd.DataFrame) -> float:
+    """Gigabytes that memory rose over the second half of the battles, by a straight line through it."""
+    half = table[table["battles"] >= table["battles"].max() / 2]
+    if len(half) < 3:
+        return float("nan")
+    slope = half["seconds"].cov(half["gigabytes"]) / half["seconds"].var()
+    return float(slope * (half["seconds"].max() - half["seconds"].min()))
