@@ -204,7 +204,7 @@ class TruthfulEngine(NBClientEngine):
             cls.execute_managed_notebook(manager, kernel_name, **settings)
         except BaseException as error:  # before or between cells: the kernel did not start, or the run was interrupted
             if manager.outcome.state == states.FINISHED:
-                manager.end(_state_after(error), None, f"{type(error).__name__}: {error}")
+                manager.end(state_after(error), None, words_for(error))
             raise
         finally:
             manager.notebook_complete()
@@ -227,7 +227,13 @@ class TruthfulEngine(NBClientEngine):
         return client.execute()
 
 
-def _state_after(error: BaseException) -> str:
+def words_for(error: BaseException) -> str:
+    """An exception in a line; our own say all in their message."""
+    return str(error) if isinstance(error, (Interrupted, TimeLimit)) else f"{type(error).__name__}: {error}"
+
+
+def state_after(error: BaseException) -> str:
+    """The state that a run ends in by an exception outside its cells."""
     if isinstance(error, TimeLimit):
         return states.TIMED_OUT
     return states.INTERRUPTED if isinstance(error, KeyboardInterrupt) else states.FAILED

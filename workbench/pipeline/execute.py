@@ -113,8 +113,7 @@ def execute(folder: Path) -> str:
         pass  # a cell failed: the outcome has it
     except BaseException as error:
         if outcome.state == states.FINISHED:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            outcome = Outcome(states.INTERRUPTED if interrupted else states.FAILED, None, f"{type(error).__name__}: {error}")
+            outcome = Outcome(engine.state_after(error), None, engine.words_for(error))
         traceback.print_exc()
     _unless_it_fails(_stamp, folder, outcome)
     supervisor.end(outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -36,6 +37,5 @@ def find_notebook(name: str, near: Path | str = ".") -> Path:
 
 
 def _shortest(path: Path) -> Path:
-    """The path relative to where the command runs, where it lies below."""
-    path = path.resolve()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    """The path relative to where the command runs: it is written down, and must not tell where that is."""
+    return Path(os.path.relpath(path))

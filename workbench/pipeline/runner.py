@@ -212,7 +212,7 @@ class _Run:
     def _execute(self, folder: Path, stage: StagePlan, entry: dict) -> str:
         self.current = Supervised(folder, stage.time_limit)
         try:
-            return self.current.wait(lambda status: self.show.tick(status, self._left(entry)))
+            return self.current.wait(lambda status: self.show.tick(status, self._left(entry, status)))
         except _Stop as stop:
             self.stopped_by = stop.number
             return self.current.stop(stop.number)
@@ -229,25 +229,29 @@ class _Run:
         """The path a notebook is given for an artifact: relative to where the command runs."""
         return Path(os.path.relpath(self.folder / path)).as_posix()
 
-    def _left(self, now: dict) -> float | None:
-        """Seconds until the experiment's end, from how long the same stages took before; None while unknown."""
+    def _left(self, now: dict, status: dict | None = None) -> float | None:
+        """Seconds until the experiment's end, from how long the same stages took before; None while unknown.
+
+        Args:
+            now: the entry of the stage that runs.
+            status: its `status.json`, which may know its own time left.
+        """
         took: dict[tuple[str, str], float] = {}
         for entry in [*self.earlier.values(), *self.entries]:
             if entry.get("seconds") and entry["state"] in (states.FINISHED, UP_TO_DATE):
                 took[entry["chain"], entry["stage"]] = entry["seconds"]
-        ahead = [entry for entry in self.entries if entry["state"] in (PENDING, states.RUNNING)]
-        if any((entry["chain"], entry["stage"]) not in took for entry in ahead):
-            return None
-        spent = 0.0
-        if now.get("started"):
-            spent = time.time() - _seconds(now["started"])
-        return max(0.0, sum(took[entry["chain"], entry["stage"]] for entry in ahead) - spent)
+        usual = took.get((now["chain"], now["stage"]))
+        left = (status or {}).get("eta")
+        if left is None and usual is not None:
+            left = max(0.0, usual - (time.time() - _seconds(now["started"])))
+        ahead = [took.get((entry["chain"], entry["stage"])) for entry in self.entries if entry["state"] == PENDING]
+        return None if left is None or None in ahead else left + sum(ahead)
 
     def _write(self, state: str, message: str = "") -> None:
         described = {
             "name": self.experiment.name,
             "description": self.experiment.description,
-            "file": self.experiment.file.as_posix(),
+            "file": Path(os.path.relpath(self.experiment.file)).as_posix(),
             "overrides": list(self.experiment.overrides),
             "state": state,
             "message": message,

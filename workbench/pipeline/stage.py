@@ -45,7 +45,7 @@ def stage(output_dir: str | Path = "", seed: int = 0, *, name: str | None = None
         output_dir: the folder to write to; empty means `outputs/manual/<notebook>` in the project's folder. The runner
             sets it.
         seed: for python, numpy and torch; pass it on to trainers and envs, which do not read global generators.
-        name: what the stage is called; the notebook's name where it can be found out.
+        name: by hand: what the stage is called; without it the notebook's name, where that can be found out.
         resume: by hand only: keep what an earlier run left in the folder, and go on from its checkpoint. Without it
             an earlier run's files are removed.
 
@@ -53,7 +53,7 @@ def stage(output_dir: str | Path = "", seed: int = 0, *, name: str | None = None
         StageError: the folder holds files that no stage has written.
     """
     request = _request_for(output_dir)
-    name = name or request.get("stage") or _notebook_name() or "notebook"
+    name = request.get("stage") or name or _notebook_name() or "notebook"
     folder = Path(output_dir) if str(output_dir) else project_folder() / "outputs" / "manual" / name
     if request:
         resume = bool(request["resuming"])
@@ -188,6 +188,7 @@ class Stage:
         }
         write_json(self.folder / "result.json", result, durable=True)
         self.result = result
+        self._status["eta"] = 0.0
         self._close(states.FINISHED)
         _display(result)
 
