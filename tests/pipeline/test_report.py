@@ -108,7 +108,8 @@ def test_metrics_are_brought_together():
     assert found["charts/SPS"] == 9.0
     assert "low" not in found
     assert gathered({"low": 1, "high": 2}) == {"low": 1, "high": 2}
-    assert words((0.71234, 0.6, 0.8)) == "0.7123 [0.6, 0.8]"
+    assert words((1826.4, 1640.1, 1916.3)) == "1,826 [1,640, 1,916]"
+    assert words((0.71234, 0.6, 0.8)) == "0.712 [0.6, 0.8]"
     assert tiles(metrics).index(">a<") < tiles(metrics).index(">b<")
     assert 'cx="6.0"' in interval_table({"a<b>": (1.0, 1.0, 1.0)})
     assert "a&lt;b&gt;" in interval_table({"a<b>": (1.0, 1.0, 1.0)})

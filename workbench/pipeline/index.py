@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from workbench.pipeline import status as states
+from workbench.pipeline.display import progress_words
 from workbench.pipeline.figures import gathered, interval_table, is_interval_table, is_number, words
 from workbench.pipeline.files import read_json, write_atomic
 from workbench.pipeline.page import chip, fold, page, slug, table
@@ -56,13 +57,13 @@ def render(folder: Path, experiment: dict) -> str:
         results = {entry["folder"]: read_json(folder / entry["folder"] / "result.json", {}) for entry in entries if entry["state"] in _DONE}
         if chain:
             parts.append(f"<h2>{escape(chain)}</h2>")
-        parts += [_ratings(entries, results), _metrics(entries, results)]
+        parts.append(_ratings(entries, results))
         for generation in dict.fromkeys(entry["generation"] for entry in entries):
             among = [entry for entry in entries if entry["generation"] == generation]
             spent = sum(entry.get("seconds") or 0 for entry in among)
             parts.append(f'<h3>Generation {generation} <span class="faint small">{escape(duration(spent)) if spent else ""}</span></h3>')
             parts.append('<div class="cards">' + "".join(_card(folder, entry, results) for entry in among) + "</div>")
-        parts.append(_parameters(folder, entries))
+        parts += [_metrics(entries, results), _parameters(folder, entries)]
     parts.append(f"<footer>written {escape(_moment(experiment.get('updated')))} UTC by workbench</footer>")
     return page(experiment["name"], "\n".join(filter(None, parts)), wide=True)
 
@@ -105,9 +106,12 @@ def _card(folder: Path, entry: dict, results: dict) -> str:
         lines.append(f'<span class="faint">{escape(duration(entry["seconds"]))}</span>')
     if entry.get("error") and entry["state"] not in _DONE:
         lines.append(f'<div class="error">{escape(entry["error"][:160])}</div>')
-    elif entry.get("why") and entry["state"] != "pending":
-        lines.append(f'<div class="faint">{escape(entry["why"][:90])}</div>')
+    elif entry["state"] == states.RUNNING:
+        lines.append(f"<div>{escape(progress_words(entry.get('progress', {})))}</div>")
+    elif entry.get("why") not in (None, "", "first run"):
+        lines.append(f'<div class="faint why" title="{escape(entry["why"])}">{escape(entry["why"])}</div>')
     shown = [(name, value) for name, value in _metrics_of(entry, results).items() if is_number(value) or isinstance(value, tuple)]
+    shown.sort(key=lambda item: not isinstance(item[1], tuple))  # what comes with an interval is what the stage is about
     lines += [f"<div>{escape(name)} {escape(words(value))}</div>" for name, value in shown[:2]]
     inside = f'<div class="picture">{picture}</div><div class="words">{" ".join(lines)}</div>'
     kind = f'class="card {slug(entry["state"])}"'
@@ -125,13 +129,15 @@ def _metrics(entries: list[dict], results: dict) -> str:
     if not rows:
         return ""
     head = ["stage", "figure", *(f"generation {generation}" for generation in generations)]
-    lines = [
-        [escape(stage), escape(name), *(escape(by.get(generation, "")) for generation in generations)] for (stage, name), by in rows.items()
-    ]
+    lines, before = [], None
+    for (stage, name), by in rows.items():
+        first = f"<b>{escape(stage)}</b>" if stage != before else ""
+        lines.append([first, escape(name), *(escape(by.get(generation, "")) for generation in generations)])
+        before = stage
     numbers = tuple(range(2, len(head)))
     shown = table(head, lines[:_MOST_METRICS], numbers=numbers)
     rest = fold(f"{len(lines) - _MOST_METRICS} more figures", table(head, lines[_MOST_METRICS:], numbers=numbers)) if len(lines) > _MOST_METRICS else ""
-    return shown + rest
+    return "<h3>Figures</h3>" + shown + rest
 
 
 def _ratings(entries: list[dict], results: dict) -> str:

@@ -49,10 +49,10 @@ def parse_duration(value: str | float) -> float:
     return seconds
 
 
-def figure(value) -> str:
-    """A number as a reader wants it: four digits that count, thousands apart."""
+def figure(value, digits: int = 4) -> str:
+    """A number as a reader wants it: so many digits that count, thousands apart."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return f"{int(value):,}"
-    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,.{max(0, digits + 1 - len(str(int(abs(value)))))}f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
