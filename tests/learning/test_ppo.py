@@ -101,6 +101,22 @@ def test_kl_early_stop_ends_the_passes():
     assert 1 <= stopped["losses/minibatches"] < 40
 
 
+def test_the_size_of_rewards_does_not_matter(counting_env):
+    found = {}
+    for size in (1, 100):
+        env = counting_env([6] * 8)
+        play = env._play
+        env._play = lambda actions, play=play, size=size: (r := play(actions))._replace(reward=r.reward * size)
+        policy = Policy.create(env.spec, device="cpu")
+        learner = PPO(env, policy, PPOSettings(steps=12, learning_rate=2e-3, discount=1.0))
+        for _ in range(60):
+            metrics = learner.update()
+        found[size] = metrics["losses/explained_variance"], metrics["losses/value_scale"]
+    # seats share a network and only seat 0 is paid: knowing the step explains what can be explained
+    assert found[100][0] == pytest.approx(found[1][0], abs=0.03) and found[1][0] > 0.1
+    assert found[100][1] == pytest.approx(100 * found[1][1], rel=0.02)
+
+
 def test_schedules_move_with_the_frames_played():
     learner = ppo(
         "rps", 10, steps=10, total_frames=400, learning_rate=1.0, learning_rate_schedule="linear",

@@ -17,6 +17,7 @@ from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpo
 from workbench.learning.objective import explained_variance
 from workbench.learning.optimizer import FlatAdam
 from workbench.learning.returns import decision_advantage
+from workbench.learning.scale import ValueScale
 from workbench.learning.schedules import Schedule
 from workbench.policies.core import Evaluation, Policy, Sequence
 
@@ -46,8 +47,10 @@ class ImitationSettings:
             None: only at the end of the batch.
         learning_rate: at the start; `learning_rate_schedule` changes it over `total_updates` batches.
         weighting: which decisions count: `"all"`; those of games that were `"won"`; those whose `"advantage"` is
-            positive; or all by `"exponential"` advantage, exp(A / `temperature`) up to `max_weight`.
+            positive; or all by `"exponential"` advantage, exp(A / `temperature`) up to `max_weight`, A in units
+            of the values' running size where `scale_values`.
         value_weight: of the value loss; 0 leaves the value head alone.
+        scale_values: learn values in units of their targets' running size, so that the size of rewards does not matter.
         discount, trace: of the advantages and of the value's targets.
         entropy_weight: of a bonus for entropy.
         max_gradient_norm: longer gradients are scaled down; None never.
@@ -65,6 +68,7 @@ class ImitationSettings:
     temperature: float = 1.0
     max_weight: float = 20.0
     value_weight: float = 0.5
+    scale_values: bool = True
     discount: float = 0.99
     trace: float = 0.95
     entropy_weight: float = 0.0
@@ -112,6 +116,7 @@ class Imitation:
         self.policy, self.batches, self.settings = policy, batches, settings or ImitationSettings()
         self.validation = validation
         self.optimizer = FlatAdam(policy, eps=self.settings.eps, weight_decay=self.settings.weight_decay)
+        self.value_scale = ValueScale(policy, self.optimizer, self.settings.scale_values)
         self.average = self.optimizer.flat.clone() if self.settings.average else None
         self.updates = self.decisions = self.stale = 0
         self.best_loss = self.hurdle = float("inf")  # a validation at the hurdle or below counts as an improvement
@@ -143,6 +148,7 @@ class Imitation:
         seconds = time.perf_counter() - began
         return {
             **{f"losses/{name}": float(np.mean(values)) for name, values in figures.items()},
+            "losses/value_scale": self.value_scale.scale,
             "losses/weight": float(weight[known].mean()) if known.any() else 0.0,
             "charts/usable": float(known.sum() / max(batch.acting.sum(), 1)),
             "charts/learning_rate": learning_rate,
@@ -164,7 +170,7 @@ class Imitation:
         derivatives = [
             -weight / total,
             np.where(known, np.float32(-settings.entropy_weight / count), np.float32(0)),
-            error * np.float32(settings.value_weight / count),
+            error * np.float32(settings.value_weight / (count * self.value_scale.scale**2)),
         ]
         derivatives = [torch.from_numpy(one.astype(np.float32)).to(self.policy.device) for one in derivatives]
         norm = self.optimizer.step(outputs, derivatives, learning_rate, settings.max_gradient_norm)
@@ -194,6 +200,7 @@ class Imitation:
                 discount=settings.discount, trace=settings.trace,
             )  # fmt: skip
             target = advantage + value[:-1]
+            self.value_scale.update(target[known])
         if settings.weighting == "won":
             return np.broadcast_to((batch.outcome > 0).astype(np.float32), known.shape), target
         if settings.weighting == "advantage":
@@ -201,7 +208,9 @@ class Imitation:
         if settings.weighting == "exponential":
             # the exponent is capped before exp, which would overflow
             highest = np.log(settings.max_weight)
-            return np.exp(np.minimum(advantage / settings.temperature, highest)).astype(np.float32), target
+            return np.exp(np.minimum(advantage / (settings.temperature * self.value_scale.scale), highest)).astype(
+                np.float32
+            ), target
         return np.ones(known.shape, np.float32), target
 
     @torch.no_grad()
@@ -320,6 +329,7 @@ class Imitation:
             "counters": {"updates": self.updates, "decisions": self.decisions, "stale": self.stale},
             "validated": [self.best_loss, self.hurdle],
             "optimizer": adam,
+            "value_square": self.value_scale.square,
             "batches": self.batches.state(),
         }
         arrays = {
@@ -351,6 +361,7 @@ class Imitation:
         self.batches.restore(described["batches"])
         self.policy.load_arrays(beneath("policy", arrays))
         self.optimizer.restore(described["optimizer"], beneath("optimizer", arrays))
+        self.value_scale.restore(described["value_square"])
         if self.average is not None:
             self.average.copy_(torch.from_numpy(arrays["average"]))
         self.best = beneath("best", arrays)

@@ -27,12 +27,21 @@ class FlatAdam:
         self.gradient = torch.zeros_like(self.flat)
         self.mean, self.square = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
         self.scratch = torch.empty_like(self.flat)
+        self.units: torch.Tensor | None = None
         self.steps = 0
-        start = 0
+        self.spans, start = {}, 0
         for parameter in self.parameters:
             end = start + parameter.numel()
             parameter.data = self.flat[start:end].view_as(parameter)
+            self.spans[id(parameter)] = slice(start, end)
             start = end
+
+    def set_unit(self, module: nn.Module, unit: float) -> None:
+        """From now on learn the parameters of `module` as multiples of `unit`: their steps are that much longer."""
+        if self.units is None:
+            self.units = torch.ones_like(self.flat)
+        for parameter in module.parameters():
+            self.units[self.spans[id(parameter)]] = unit
 
     def step(self, outputs, derivatives, learning_rate: float, max_norm: float | None = None) -> float:
         """Move against the gradient.
@@ -55,6 +64,8 @@ class FlatAdam:
 
     def _descend(self, learning_rate, max_norm) -> float:
         gradient, scratch = self.gradient, self.scratch
+        if self.units is not None:
+            gradient.mul_(self.units)
         norm = float(torch.linalg.vector_norm(gradient))
         if max_norm is not None and norm > max_norm:
             gradient.mul_(max_norm / (norm + 1e-6))
@@ -65,6 +76,8 @@ class FlatAdam:
         if self.weight_decay:
             self.flat.mul_(1 - learning_rate * self.weight_decay)
         torch.sqrt(self.square, out=scratch).div_((1 - second**self.steps) ** 0.5).add_(self.eps)
+        if self.units is not None:
+            scratch.div_(self.units)
         self.flat.addcdiv_(self.mean, scratch, value=-learning_rate / (1 - first**self.steps))
         return norm
 

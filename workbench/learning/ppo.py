@@ -22,6 +22,7 @@ from workbench.learning.objective import Objective, explained_variance, ppo_obje
 from workbench.learning.optimizer import FlatAdam
 from workbench.learning.returns import decision_advantage
 from workbench.learning.rollout import CURRENT, Collector, Rollout
+from workbench.learning.scale import ValueScale
 from workbench.learning.schedules import Schedule
 from workbench.policies.core import Evaluation, Policy, Sequence, check_spec
 from workbench.policies.encoders import Inputs
@@ -39,7 +40,9 @@ class PPOSettings:
             change them over `total_frames`.
         total_frames: planned env steps, summed over games; what the schedules' progress counts.
         discount, trace: gamma and lambda.
-        value_clip: how far a value may move from its old one before its loss stops falling; None does not clip.
+        scale_values: learn values in units of their targets' running size, so that the size of rewards does not matter.
+        value_clip: how far a value may move from its old one before its loss stops falling, in those units; None does
+            not clip.
         value_weight, entropy_weight: of their losses.
         max_gradient_norm: longer gradients are scaled down; None never.
         target_kl: stop a rollout's passes when a minibatch's approximate KL exceeds 1.5 times this; None never.
@@ -57,6 +60,7 @@ class PPOSettings:
     trace: float = 0.95
     clip: float = 0.2
     clip_schedule: Schedule = field(default_factory=Schedule)
+    scale_values: bool = True
     value_clip: float | None = 0.2
     value_weight: float = 0.5
     entropy_weight: float = 0.01
@@ -125,6 +129,7 @@ class PPO:
         self.extra_loss = extra_loss
         self.generator = np.random.default_rng(seed)
         self.optimizer = FlatAdam(policy, eps=self.settings.eps, weight_decay=self.settings.weight_decay)
+        self.value_scale = ValueScale(policy, self.optimizer, self.settings.scale_values)
         self.collector = Collector(env, policy, self.settings.steps, self.generator, opponents, seed)
         self.frames = self.decisions = self.updates = 0
 
@@ -145,8 +150,10 @@ class PPO:
             rollout.reward, rollout.value, rollout.deciding, rollout.ended, rollout.end_value, rollout.last_value,
             rollout.last_deciding, discount=settings.discount, trace=settings.trace,
         )  # fmt: skip
+        target = advantage + rollout.value
+        self.value_scale.update(target[learned])
         metrics: dict[str, list[float]] = defaultdict(list)
-        for minibatch in self._minibatches(rollout, advantage, learned):
+        for minibatch in self._minibatches(rollout, advantage, target, learned):
             self._learn(minibatch, learning_rate, clip, metrics)
             if settings.target_kl is not None and metrics["losses/approx_kl"][-1] > 1.5 * settings.target_kl:
                 break
@@ -156,9 +163,8 @@ class PPO:
         seconds = time.perf_counter() - began
         return {
             **{name: float(np.mean(values)) for name, values in metrics.items()},
-            "losses/explained_variance": explained_variance(
-                rollout.value[learned], advantage[learned] + rollout.value[learned]
-            ),
+            "losses/explained_variance": explained_variance(rollout.value[learned], target[learned]),
+            "losses/value_scale": self.value_scale.scale,
             "losses/minibatches": len(metrics["losses/gradient_norm"]),
             "charts/learning_rate": learning_rate,
             "charts/clip": clip,
@@ -172,12 +178,12 @@ class PPO:
 
     def _learn(self, minibatch: Minibatch, learning_rate: float, clip: float, metrics) -> None:
         """One step of gradient descent on policy_loss + value_weight * value_loss - entropy_weight * entropy."""
-        settings = self.settings
+        settings, unit = self.settings, self.value_scale.scale
         evaluation = self.policy.evaluate(minibatch.sequence)
         outputs = (evaluation.log_prob, evaluation.entropy, evaluation.value)
         objective = ppo_objective(
             *(output.numpy(force=True) for output in outputs), *minibatch[1:], clip=clip,
-            value_clip=settings.value_clip, value_weight=settings.value_weight,
+            value_clip=None if settings.value_clip is None else settings.value_clip * unit, value_weight=settings.value_weight / unit**2,
             entropy_weight=settings.entropy_weight, normalise=settings.normalise == "minibatch",
         )  # fmt: skip
         derivatives = tuple(torch.from_numpy(derivative).to(self.policy.device) for derivative in objective[:3])
@@ -191,11 +197,10 @@ class PPO:
             metrics[f"losses/{name}"].append(figure)
         metrics["losses/gradient_norm"].append(norm)
 
-    def _minibatches(self, rollout: Rollout, advantage, learned) -> Iterator[Minibatch]:
+    def _minibatches(self, rollout: Rollout, advantage, target, learned) -> Iterator[Minibatch]:
         """All epochs' minibatches: of decisions, or of whole rows for a policy with memory."""
         if not learned.any():
             return
-        target = advantage + rollout.value
         if self.settings.normalise == "rollout":
             known = advantage[learned]
             advantage = (advantage - known.mean()) / (known.std() + 1e-8)
@@ -247,6 +252,7 @@ class PPO:
             "policy_settings": self.policy.settings.to_json(),
             "counters": {"frames": self.frames, "decisions": self.decisions, "updates": self.updates},
             "optimizer": adam,
+            "value_square": self.value_scale.square,
             "collector": collector,
         }
         arrays = {
@@ -275,6 +281,7 @@ class PPO:
                 raise ValueError(f"{folder}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
         self.policy.load_arrays(beneath("policy", arrays))
         self.optimizer.restore(described["optimizer"], beneath("optimizer", arrays))
+        self.value_scale.restore(described["value_square"])
         self.collector.restore(described["collector"], beneath("collector", arrays))
         torch.random.set_rng_state(torch.from_numpy(arrays["torch_random"]))
         counters = described["counters"]
