@@ -21,7 +21,10 @@ FIGHTER_NAMES = (
     "air_jumps", "fast_fall", "invulnerable", "hitlag", "hitstun", "action_frame", "off_stage", "ledge_distance",
 )  # fmt: skip
 OWN_NAMES = ("stick_x", "stick_y", "c_x", "c_y", "shoulder", "A", "B", "X", "Z", "L")
-PLACE_NAMES = ("delta_x", "delta_y", "distance", "edge", "blast_side", "blast_top", "blast_bottom", "platforms", "time")
+PLACE_NAMES = (
+    "delta_x", "delta_y", "distance", "ahead", "faced", "near_ahead", "near_above", "edge", "blast_side", "blast_top",
+    "blast_bottom", "platforms", "time",
+)  # fmt: skip
 FIGHTER_SIZE = len(FIGHTER_NAMES)
 NUMBERS = 2 * FIGHTER_SIZE + len(OWN_NAMES) + len(PLACE_NAMES)
 NUMBER_NAMES = (
@@ -33,6 +36,7 @@ NUMBER_NAMES = (
 
 # units that one observed unit stands for
 POSITION, SPEED, PERCENT, FRAMES = 50.0, 4.0, 100.0, 30.0
+NEAR = 15.0  # reach of an ordinary move: within it distances are shown on a finer scale
 
 FIELDS = {
     "numbers": Field((NUMBERS,), "float32", names=NUMBER_NAMES),
@@ -88,12 +92,17 @@ def write_numbers(f, o, fc, oc, stage, time, out):
     out[at] = dx / POSITION
     out[at + 1] = dy / POSITION
     out[at + 2] = math.sqrt(dx * dx + dy * dy) / POSITION
-    out[at + 3] = stage.edge / POSITION
-    out[at + 4] = stage.blast_right / POSITION
-    out[at + 5] = stage.blast_top / POSITION
-    out[at + 6] = stage.blast_bottom / POSITION
-    out[at + 7] = (stage.surfaces - 1) / 3
-    out[at + 8] = time
+    ahead = dx * f.facing
+    out[at + 3] = ahead / POSITION
+    out[at + 4] = -dx * o.facing / POSITION
+    out[at + 5] = min(max(ahead / NEAR, -1.0), 1.0)
+    out[at + 6] = min(max(dy / NEAR, -1.0), 1.0)
+    out[at + 7] = stage.edge / POSITION
+    out[at + 8] = stage.blast_right / POSITION
+    out[at + 9] = stage.blast_top / POSITION
+    out[at + 10] = stage.blast_bottom / POSITION
+    out[at + 11] = (stage.surfaces - 1) / 3
+    out[at + 12] = time
 
 
 @core
