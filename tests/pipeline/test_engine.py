@@ -10,7 +10,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 
-from workbench.pipeline import engine, writer
+from workbench.pipeline import engine, read_status, writer
 from workbench.pipeline.notebook_io import read_notebook
 from workbench.pipeline.outcome import Outcome, mark_abandoned
 from workbench.pipeline.parameters import inject
@@ -50,6 +50,7 @@ def test_a_talkative_cell_has_one_output(execute):
     assert output.text.splitlines() == [f"line {line}" for line in range(200)]
     assert notebook.metadata.papermill.exception is None
     assert notebook.metadata.workbench.outcome.state == "finished"
+    assert read_status("out")["state"] == "finished"  # by hand, the notebook keeps its own status
 
 
 def test_an_exception(execute):
@@ -58,6 +59,7 @@ def test_an_exception(execute):
     assert outcome.tail.splitlines()[0] == "before the end"
     assert states(notebook) == FAILED_IN_THE_FIFTH
     assert "An Exception was encountered" in notebook.cells[0].source
+    assert (read_status("out")["state"], read_status("out")["message"]) == ("failed", "ValueError: not what was expected")
 
 
 def test_a_kernel_that_is_killed(execute):
@@ -67,6 +69,7 @@ def test_a_kernel_that_is_killed(execute):
     assert "last words" in outcome.tail
     assert states(notebook) == FAILED_IN_THE_FIFTH
     assert notebook.metadata.papermill.exception is True
+    assert read_status("out")["state"] == "died"
 
 
 def test_a_cell_beyond_its_time(execute):
@@ -86,6 +89,7 @@ def test_ctrl_c(execute, tmp_path):
     outcome, notebook = execute("sleeps")
     assert (outcome.state, outcome.cell, outcome.error) == ("interrupted", 4, "stopped by Ctrl-C")
     assert states(notebook) == FAILED_IN_THE_FIFTH
+    assert read_status("out")["state"] == "interrupted"
     assert any(output.output_type == "error" and output.ename == "KeyboardInterrupt" for output in notebook.cells[6].outputs)
 
 

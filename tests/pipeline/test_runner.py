@@ -67,6 +67,9 @@ def test_two_generations_then_only_what_changed(write, project):
     executed = read_notebook("outputs/x/gen_002/02_train/notebook.ipynb")
     assert executed.metadata.workbench.provenance.seed == 7
     assert "outputs/x/gen_002/01_collect/dataset" in executed.cells[2].source
+    for written in (project / "outputs").rglob("*.*"):
+        if written.suffix in (".json", ".html", ".ipynb"):
+            assert str(project) not in written.read_text(), written  # nor any other place of this machine
 
     code, said = go(file)
     assert code == 0
@@ -83,6 +86,15 @@ def test_two_generations_then_only_what_changed(write, project):
     assert code == 0
     assert "its dataset (gen_001/01_collect/dataset) was altered" in said
     assert "its result.json is damaged" in said
+
+
+def test_a_stage_that_failed_after_its_result_runs_again(write, project):
+    file = write({"late": {}})
+    assert go(file)[0] == 1
+    assert (project / "outputs/x/gen_001/late/result.json").exists()
+    code, said = go(file)
+    assert code == 1
+    assert "failed before, with no checkpoint: from the start" in said
 
 
 def test_the_same_result_made_again_changes_nothing_after_it(write, project):

@@ -65,7 +65,8 @@ def render(folder: Path, experiment: dict) -> str:
             parts.append('<div class="cards">' + "".join(_card(folder, entry, results) for entry in among) + "</div>")
         parts += [_metrics(entries, results), _parameters(folder, entries)]
     parts.append(f"<footer>written {escape(_moment(experiment.get('updated')))} UTC by workbench</footer>")
-    return page(experiment["name"], "\n".join(filter(None, parts)), wide=True)
+    refresh = 30 if experiment["state"] == states.RUNNING else 0
+    return page(experiment["name"], "\n".join(filter(None, parts)), wide=True, refresh=refresh)
 
 
 def _banner(folder: Path, experiment: dict) -> str:

@@ -19,17 +19,19 @@ def _style() -> str:
     return (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 
-def page(title: str, body: str, *, wide: bool = False) -> str:
+def page(title: str, body: str, *, wide: bool = False, refresh: int = 0) -> str:
     """A whole document.
 
     Args:
         title: plain text.
         body: HTML, its text escaped by whoever made it.
+        refresh: seconds after which a browser reads the page again; 0 never.
     """
     kind = ' class="wide"' if wide else ""
+    again = f'<meta http-equiv="refresh" content="{refresh}">\n' if refresh else ""
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_style()}</style></head>\n<body><main{kind}>\n{body}\n</main></body></html>\n"
+        f"{again}<title>{escape(title)}</title>\n<style>\n{_style()}</style></head>\n<body><main{kind}>\n{body}\n</main></body></html>\n"
     )
 
 

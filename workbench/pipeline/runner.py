@@ -25,6 +25,7 @@ from workbench.pipeline.supervise import Supervised, end_leftovers
 from workbench.pipeline.text import duration
 
 UP_TO_DATE, SKIPPED, PENDING = "up to date", "skipped", "pending"
+_INDEX_EVERY = 30.0  # seconds between two writes of the page while a stage runs
 
 
 class _Stop(BaseException):
@@ -79,6 +80,7 @@ class _Run:
         self.entries = [self._entry(chain, generation, stage) for chain, generation, stage in experiment.runs()]
         self.stopped_by: int | None = None
         self.current: Supervised | None = None
+        self._indexed = 0.0
         earlier = read_json(folder / "experiment.json", {})
         self.begun = earlier.get("started") or timestamp()
         self.earlier = {entry["folder"]: entry for entry in earlier.get("stages", [])}
@@ -155,7 +157,8 @@ class _Run:
             result = read_json(folder / "result.json")
         except ValueError:
             return "its result.json is damaged", False
-        if result is not None:
+        ended = read_status(folder).get("state", "never began")
+        if result is not None and ended == states.FINISHED:  # a cell may have failed after stage.finish()
             changed = differences(result.get("fingerprint"), asked)
             if changed:
                 return "; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else ""), False
@@ -164,8 +167,6 @@ class _Run:
         before = read_json(folder / "request.json")
         if before is None:
             return "first run", False
-        status = read_status(folder)
-        ended = status.get("state", "never began")
         changed = differences(before.get("fingerprint"), asked)
         if changed:
             return f"{ended} before, and {changed[0]}: from the start", False
@@ -212,12 +213,17 @@ class _Run:
     def _execute(self, folder: Path, stage: StagePlan, entry: dict) -> str:
         self.current = Supervised(folder, stage.time_limit)
         try:
-            return self.current.wait(lambda status: self.show.tick(status, self._left(entry, status)))
+            return self.current.wait(lambda status: self._tick(entry, status))
         except _Stop as stop:
             self.stopped_by = stop.number
             return self.current.stop(stop.number)
         finally:
             self.current = None
+
+    def _tick(self, entry: dict, status: dict) -> None:
+        self.show.tick(status, self._left(entry, status))
+        if time.monotonic() - self._indexed > _INDEX_EVERY:
+            self._write_index()
 
     def _on_signal(self, number, frame) -> None:
         for again in (signal.SIGINT, signal.SIGTERM):
@@ -261,6 +267,10 @@ class _Run:
             "stages": self.entries,
         }
         write_json(self.folder / "experiment.json", described, durable=True)
+        self._write_index()
+
+    def _write_index(self) -> None:
+        self._indexed = time.monotonic()
         try:
             write_index(self.folder)
         except OSError as error:
