@@ -187,7 +187,10 @@ def test_restoring_goes_on_bit_for_bit():
         assert (mine == theirs).all()
     for actions, expected in zip(script[50:], kept, strict=True):
         step = other.step(actions)
-        assert all((x == y).all() for x, y in zip((step.observation["numbers"], step.reward, step.game_seed), expected, strict=True))
+        assert all(
+            (x == y).all()
+            for x, y in zip((step.observation["numbers"], step.reward, step.game_seed), expected, strict=True)
+        )
 
 
 def test_frames_per_decision_holds_the_choice(match):

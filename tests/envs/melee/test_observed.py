@@ -84,7 +84,11 @@ def test_dashes_are_the_recorded_ones(match, name):
         assert fastest >= game[0]["vx"]
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if r["quantity"].startswith("landing lag")], ids=lambda r: f"{r['character']}-{r['move']}-{r['quantity'][-3:]}")
+@pytest.mark.parametrize(
+    "row",
+    [r for r in ROWS if r["quantity"].startswith("landing lag")],
+    ids=lambda r: f"{r['character']}-{r['move']}-{r['quantity'][-3:]}",
+)
 def test_landing_lag_is_the_recorded_one(match, row):
     cancelled = row["quantity"].endswith("L-cancelled")
     game = match(short_name(row["character"]))
@@ -124,7 +128,11 @@ def test_dodges_last_as_recorded(match, name):
 @pytest.mark.parametrize("name", BY_CHARACTER)
 def test_techs_last_as_recorded(match, name):
     seen = BY_CHARACTER[name]
-    for quantity, action, x in (("tech_inplace", a.TECH, 0), ("tech_f", a.TECH_FORWARD, 1), ("tech_b", a.TECH_BACK, -1)):
+    for quantity, action, x in (
+        ("tech_inplace", a.TECH, 0),
+        ("tech_f", a.TECH_FORWARD, 1),
+        ("tech_b", a.TECH_BACK, -1),
+    ):
         if (quantity, "") not in seen:
             continue
         game = match(name)

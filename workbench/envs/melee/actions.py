@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+FIRST_SPECIAL = 341  # states from here on differ by fighter
 ACTION_STATES = 400  # tokens; the highest state any fighter of the roster uses is below 400 (libmelee framedata.csv)
 
 DEAD_DOWN, DEAD_LEFT, DEAD_RIGHT, DEAD_STAR = 0, 1, 2, 4

@@ -108,7 +108,9 @@ def log_stale(f, slot):
 def untouchable(f):
     kind = a.KIND[f.action]
     return (
-        f.invulnerable > 0 or kind in (a.K_DEAD, a.K_REBIRTH) or (f.safe_last > 0 and f.safe_first <= f.frame <= f.safe_last)
+        f.invulnerable > 0
+        or kind in (a.K_DEAD, a.K_REBIRTH)
+        or (f.safe_last > 0 and f.safe_first <= f.frame <= f.safe_last)
     )
 
 

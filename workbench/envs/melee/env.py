@@ -1,8 +1,8 @@
 """`melee-mock`: Melee as a batch of two-seat games on a compiled core.
 
-    >>> env = MeleeMockEnv(batch_size=256, characters="fox", stage="battlefield")
-    >>> timestep = env.reset(seed=1)
-    >>> timestep = env.step(np.zeros((256, 2, 4), np.int64))
+>>> env = MeleeMockEnv(batch_size=256, characters="fox", stage="battlefield")
+>>> timestep = env.reset(seed=1)
+>>> timestep = env.step(np.zeros((256, 2, 4), np.int64))
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ class MeleeMockEnv(Env):
 
     def _empty_observation(self) -> dict[str, np.ndarray]:
         return {
-            name: np.zeros((self.batch_size, 2, *field.shape), field.dtype) for name, field in self.spec.observation.items()
+            name: np.zeros((self.batch_size, 2, *field.shape), field.dtype)
+            for name, field in self.spec.observation.items()
         }
 
     def _make_timestep(self, final) -> TimeStep:

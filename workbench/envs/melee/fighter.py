@@ -19,7 +19,7 @@ from workbench.envs.melee.choices import (
     ground_choice,
     guard_choice,
     wants_jump,
-)  # fmt: skip
+)
 from workbench.envs.melee.controller import BUTTON_A, BUTTON_B, BUTTON_X, BUTTON_Z
 from workbench.envs.melee.ledge import act_on_ledge
 from workbench.envs.melee.physics import (
@@ -36,7 +36,7 @@ from workbench.envs.melee.physics import (
     move_in_air,
     move_on_ground,
     try_fast_fall,
-)  # fmt: skip
+)
 from workbench.envs.melee.state import core
 
 SHIELD_FULL = 60.0
@@ -172,7 +172,12 @@ def act_on_ground(f, o, c, stage, moves, kind):
 def act_in_move(f, c, moves):
     apply_friction(f, c)
     move = moves[f.character, f.slot]
-    if a.FORWARD_SMASH <= f.action < a.NEUTRAL_AIR and f.frame == max(move.first // 2, 2) and f.charge < 60 and f.buttons & BUTTON_A:
+    if (
+        a.FORWARD_SMASH <= f.action < a.NEUTRAL_AIR
+        and f.frame == max(move.first // 2, 2)
+        and f.charge < 60
+        and f.buttons & BUTTON_A
+    ):
         f.frame -= 1  # a held smash waits before it strikes; the frame it waits in is assumed
         f.charge += 1
         f.charging = 1
@@ -185,7 +190,9 @@ def act_in_move(f, c, moves):
             end_on_ground(f)
     elif f.action == a.JAB1 and f.pressed & BUTTON_A and f.frame > move.last and moves[f.character, m.JAB2].total > 0:
         begin_move(f, moves, m.JAB2, a.JAB1 + 1)
-    elif f.action == a.JAB1 + 1 and f.pressed & BUTTON_A and f.frame > move.last and moves[f.character, m.JAB3].total > 0:
+    elif (
+        f.action == a.JAB1 + 1 and f.pressed & BUTTON_A and f.frame > move.last and moves[f.character, m.JAB3].total > 0
+    ):
         begin_move(f, moves, m.JAB3, a.JAB1 + 2)
     elif f.frame > f.total:
         end_on_ground(f)

@@ -20,7 +20,7 @@ from workbench.envs.melee.fighter import (
     SHIELD_FULL,
     STAR_FRAMES,
     act,
-)  # fmt: skip
+)
 from workbench.envs.melee.observation import observe
 from workbench.envs.melee.physics import DEAD_ZONE, enter, ground_height
 from workbench.envs.melee.reward import CLIP, COMBO, DAMAGE, DISTANCE, EDGE_GUARD, RECOVERY_RISK, STOCK, WIN
@@ -351,8 +351,8 @@ def _build(stamp: int):
 
 
 _CORE_FILES = (
-    "actions", "characters", "choices", "combat", "controller", "fighter", "game", "ledge", "moves", "observation", "physics",
-    "reward", "stages", "state",
+    "actions", "characters", "choices", "combat", "controller", "fighter", "game", "ledge", "moves", "observation",
+    "physics", "reward", "stages", "state",
 )  # fmt: skip
 
 

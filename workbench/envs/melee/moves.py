@@ -32,7 +32,12 @@ MOVE_NAMES = (
 SLOTS = len(MOVE_NAMES)
 CIRCLES = 4
 FALLBACK_CIRCLE = (8.0, 7.0, 4.0)  # x forward, y up, radius: an ordinary jab's, where no table has the move
-GETUP_ATTACK_HIT = (6.0, 361.0, 80.0, 50.0)  # FC: every character's get-up attack from the belly; same used for the back
+GETUP_ATTACK_HIT = (
+    6.0,
+    361.0,
+    80.0,
+    50.0,
+)  # FC: every character's get-up attack from the belly; same used for the back
 PUMMEL_FRAMES = 24  # length not in the tables: an ordinary jab's
 REFLECTOR_START = 3  # LM: frames of the spacies' down special before a jump may cancel it
 REFLECTOR_FRAMES = 21  # assumed: opening, shortest loop and closing
@@ -188,7 +193,9 @@ class _Builder:
         circle = FALLBACK_CIRCLE
         if row["hb_mean_x"]:
             circle = tuple(number(row[f"hb_mean_{part}"]) for part in "xyr")
-        self._add_frames(record, total, windows, {f: circles_of(frames.get(f)) or [circle] for f in range(1, total + 1)})
+        self._add_frames(
+            record, total, windows, {f: circles_of(frames.get(f)) or [circle] for f in range(1, total + 1)}
+        )
         for frame in range(1, total + 1):
             if frame in frames:
                 self.frame[-1][frame - 1]["step"] = float(frames[frame]["locomotion_x"])

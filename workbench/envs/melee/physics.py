@@ -15,6 +15,7 @@ from workbench.envs.melee.state import core
 KNOCKBACK_DECAY = 0.051  # R: 14,716 of 14,716 frames
 DEAD_ZONE = 0.28  # T
 PASS_STICK = -0.66  # T: the stick drops through platforms
+FAST_FALL_STICK, FAST_FALL_TAP = -0.6625, 4  # T
 LCANCEL_FRAMES = 7  # T
 SPECIAL_LANDING = 10  # R: after an air dodge or a helpless fall
 AIR_DODGE_DECAY = 0.9  # R
@@ -115,7 +116,7 @@ def fall(f, c):
 
 @core
 def try_fast_fall(f, c):
-    if f.fast_fall == 0 and f.vy < 0 and f.stick_y <= -0.6625 and f.tap_y < 4:
+    if f.fast_fall == 0 and f.vy < 0 and f.stick_y <= FAST_FALL_STICK and f.tap_y < FAST_FALL_TAP:
         f.fast_fall = 1
         f.vy = -c.fastfall_velocity
 
@@ -162,7 +163,13 @@ def move_on_ground(f, c, stage, step):
         f.y = ground_height(stage, surface, f.x)
         return
     kind = kind_of(f)
-    if (kind in (a.K_DASH, a.K_RUN, a.K_BRAKE, a.K_HURT) or f.kx != 0 or (kind == a.K_LAG and f.action < 178) or (kind == a.K_FREE and f.action == a.WALK_FAST)):  # fmt: skip
+    slides_off = kind == a.K_LAG and f.action < a.GUARD_ON  # landings do, a dropped shield does not
+    if (
+        kind in (a.K_DASH, a.K_RUN, a.K_BRAKE, a.K_HURT)
+        or f.kx != 0
+        or slides_off
+        or (kind == a.K_FREE and f.action == a.WALK_FAST)
+    ):
         leave_ground(f, c)
     else:
         f.x = min(max(f.x, left), right)
@@ -265,13 +272,14 @@ def move_in_air(f, o, c, stage, moves):
         f.kx = 0
     f.x = new_x
     f.y = new_y
-    if (f.ledge_wait == 0 and new_y < stage.ledge_y and f.stick_y > PASS_STICK
-            and (kind in (a.K_AIR, a.K_HELPLESS) or (kind == a.K_RECOVERY and f.frame > c.recovery_startup))):  # fmt: skip
+    hands_free = kind in (a.K_AIR, a.K_HELPLESS) or (kind == a.K_RECOVERY and f.frame > c.recovery_startup)
+    if hands_free and f.ledge_wait == 0 and new_y < stage.ledge_y and f.stick_y > PASS_STICK:
         catch_ledge(f, o, c, stage, kind, dy)
 
 
 @core
 def catch_ledge(f, o, c, stage, kind, dy):
+    """Hang on if the corner is within reach, faced (a recovery may come backwards) and free."""
     side = math.copysign(1.0, f.x)
     outward = abs(f.x) - stage.edge
     if outward < 0 or outward > LEDGE_REACH:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workbench.envs.melee import actions as a
 from workbench.envs.melee.characters import character_names, character_table
 from workbench.envs.melee.moves import MOVE_NAMES, move_tables
 from workbench.envs.melee.stages import stage_names, stage_table
@@ -15,7 +16,9 @@ def frame_svg(game, fighters) -> str:
     stage = stage_table()[int(game["stage"])]
     left, right = float(stage["blast_left"]), float(stage["blast_right"])
     top, bottom = float(stage["blast_top"]), float(stage["blast_bottom"])
-    parts = [f'<rect x="{left}" y="{-top}" width="{right - left}" height="{top - bottom}" fill="#f7f5f0" stroke="#999"/>']
+    parts = [
+        f'<rect x="{left}" y="{-top}" width="{right - left}" height="{top - bottom}" fill="#f7f5f0" stroke="#999"/>'
+    ]
     edge, inner = float(stage["edge"]), min(float(stage["slope_from"]), float(stage["edge"]))
     corners = [(-edge, float(stage["ledge_y"])), (-inner, float(stage["height"][0]))]
     corners += [(-x, y) for x, y in reversed(corners)] + [(edge, -15.0), (-edge, -15.0)]
@@ -30,8 +33,11 @@ def frame_svg(game, fighters) -> str:
     for seat, (fighter, colour) in enumerate(zip(fighters, COLOURS, strict=True)):
         x = left + 12 if seat == 0 else right - 12
         anchor = "start" if seat == 0 else "end"
-        text = f"{names[int(fighter['character'])].replace('_', ' ')} {fighter['percent']:.0f}% {'●' * int(fighter['stocks'])}"
-        parts.append(f'<text x="{x}" y="{-bottom - 10}" font-size="16" text-anchor="{anchor}" fill="{colour}">{text}</text>')
+        name = names[int(fighter["character"])].replace("_", " ")
+        text = f"{name} {fighter['percent']:.0f}% {'●' * int(fighter['stocks'])}"
+        parts.append(
+            f'<text x="{x}" y="{-bottom - 10}" font-size="16" text-anchor="{anchor}" fill="{colour}">{text}</text>'
+        )
     place = {number: name for name, number in stage_names().items()}[int(game["stage"])]
     parts.append(
         f'<text x="{(left + right) / 2}" y="{-top + 18}" font-size="12" text-anchor="middle" fill="#555">'
@@ -56,20 +62,26 @@ def _fighter(fighter, colour) -> list[str]:
     parts = [
         f'<rect x="{x - half:.2f}" y="{-y - height:.2f}" width="{2 * half:.2f}" height="{height:.2f}" fill="{colour}" '
         f'fill-opacity="{0.35 if fighter["invulnerable"] else 0.7}"/>',
-        f'<line x1="{x:.2f}" y1="{-y - height / 2:.2f}" x2="{x + 8 * facing:.2f}" y2="{-y - height / 2:.2f}" stroke="{colour}"/>',
+        f'<path d="M{x:.2f} {-y - height / 2:.2f}h{8 * facing:.0f}" stroke="{colour}"/>',
     ]
-    if fighter["action"] in (178, 179, 181):
+    if fighter["action"] in (a.GUARD_ON, a.GUARD, a.GUARD_STUN):
         radius = float(character["shield_radius"]) * max(float(fighter["shield"]) / 60, 0.15)
-        parts.append(f'<circle cx="{x:.2f}" cy="{-y - height / 2:.2f}" r="{radius:.2f}" fill="{colour}" fill-opacity=".3"/>')
+        parts.append(
+            f'<circle cx="{x:.2f}" cy="{-y - height / 2:.2f}" r="{radius:.2f}" fill="{colour}" fill-opacity=".3"/>'
+        )
     slot, frame = int(fighter["slot"]), int(fighter["frame"])
     if slot < 0:
         return parts
     tables = move_tables()
     move = tables.move[int(fighter["character"]), slot]
-    parts.append(f'<text x="{x:.1f}" y="{-y - height - 4:.1f}" font-size="9" text-anchor="middle">{MOVE_NAMES[slot]}</text>')
+    parts.append(
+        f'<text x="{x:.1f}" y="{-y - height - 4:.1f}" font-size="9" text-anchor="middle">{MOVE_NAMES[slot]}</text>'
+    )
     if 1 <= frame <= move["total"] and tables.frame[move["frames"] + frame - 1]["window"] >= 0:
         line = tables.frame[move["frames"] + frame - 1]
         for k in range(int(line["circles"])):
             cx, cy = x + facing * float(line["x"][k]), y + float(line["y"][k])
-            parts.append(f'<circle cx="{cx:.2f}" cy="{-cy:.2f}" r="{line["r"][k]:.2f}" fill="#e67e22" fill-opacity=".6"/>')
+            parts.append(
+                f'<circle cx="{cx:.2f}" cy="{-cy:.2f}" r="{line["r"][k]:.2f}" fill="#e67e22" fill-opacity=".6"/>'
+            )
     return parts

@@ -20,7 +20,8 @@ class RewardWeights:
         distance: for each unit by which the fighters came closer.
         combo: for each hit on an opponent still in hitstun.
         edge_guard: for each hit on an opponent off the stage.
-        recovery_risk: for being off the stage, in each frame, up to 2 at 50 units beside and 100 below; usually negative.
+        recovery_risk: for being off the stage, in each frame, up to 2 at 50 units beside and 100
+            below; usually negative.
         clip: bound of the sum's absolute value.
     """
 

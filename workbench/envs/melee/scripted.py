@@ -39,7 +39,7 @@ _C_SIDE = np.array([3, 1])
 
 _ATTACKING = np.zeros(a.ACTION_STATES, bool)
 _ATTACKING[a.JAB1 : a.DOWN_AIR + 1] = True
-_ATTACKING[341:] = True
+_ATTACKING[a.FIRST_SPECIAL :] = True
 _GUARDING = np.isin(np.arange(a.ACTION_STATES), (a.GUARD_ON, a.GUARD, a.GUARD_STUN))
 _HELPLESS = np.isin(
     np.arange(a.ACTION_STATES),
@@ -105,10 +105,14 @@ def move_book() -> MoveBook:
             worth = np.exp(-move["first"] / 12) / np.sqrt(min(move["total"], move["free"]))
             damage[character, row] = worth * (4.0 if move["is_grab"] else window["damage"].max())
             at_120 = 0.12 * 120 + 0.06 * 120 * window["damage"]
-            force[character, row] = worth * (0.0 if move["is_grab"] else (at_120 * window["kbg"] / 100 + window["bkb"]).max())
+            force[character, row] = worth * (
+                0.0 if move["is_grab"] else (at_120 * window["kbg"] / 100 + window["bkb"]).max()
+            )
     fighters = character_table()
     aerial = np.array([m.NAIR <= slot <= m.DAIR for slot, _ in _BOOK])
-    return MoveBook(box, first, damage, force, aerial, fighters["hurt_halfwidth"].copy(), fighters["hurt_height"].copy())
+    return MoveBook(
+        box, first, damage, force, aerial, fighters["hurt_halfwidth"].copy(), fighters["hurt_height"].copy()
+    )
 
 
 @dataclass(frozen=True)
@@ -301,13 +305,13 @@ class ScriptedFighter(ScriptedPlayer):
         action[jump, 0] = _X
         special = able & falling & (height < -12) & (see["own_air_jumps"] <= 0) & (see["last_B"] == 0)
         action[special, 0], action[special, 1] = _B, _UP
-        travelling = knows & (own >= 341)
+        travelling = knows & (own >= a.FIRST_SPECIAL)
         # aim at a point above the ledge: steep when close beside it, level when high enough already
         beside = np.maximum(-see["own_ledge_distance"] * POSITION, 1.0)
         steep = (-height + 4) / beside
-        action[travelling, 1] = np.where(
-            steep > 1.8, _UP, np.where(steep > 0.4, _UP_SIDE[inward], _SIDE[inward])
-        )[travelling]
+        action[travelling, 1] = np.where(steep > 1.8, _UP, np.where(steep > 0.4, _UP_SIDE[inward], _SIDE[inward]))[
+            travelling
+        ]
 
     def _hang(self, action, see, own, inward, stick_was_full, chance) -> None:
         """Off the ledge: climb, sometimes roll or jump."""
