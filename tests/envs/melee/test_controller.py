@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench.envs.melee.controller import ACTION_SPEC, C_STICK, MAIN_STICK, mirrored, quantise
+from workbench.envs.melee.controller import ACTION_SPEC, C_STICK, MAIN_STICK, mirrored, quantise, quantise_sequence
 
 
 def test_the_heads_are_few_and_small():
@@ -32,6 +32,17 @@ def test_a_human_stick_is_at_most_11_degrees_and_a_quarter_away():
     inside = full * np.random.default_rng(0).random((721, 1))
     chosen = MAIN_STICK[quantise(inside, 0 * full, 0 * angles, np.zeros((721, 5), bool))[:, 1]]
     assert np.linalg.norm(inside - chosen, axis=1).max() < 0.3
+
+
+def test_the_last_button_to_go_down_is_kept():
+    A, X, L = 0, 2, 4
+    down = [[], [X], [X], [X, L], [X, L], [X], [X], [], [X], [A, X], [A]]
+    buttons = np.zeros((len(down), 5), bool)
+    for frame, held in enumerate(down):
+        buttons[frame, held] = True
+    still = np.zeros((len(down), 2))
+    names = [ACTION_SPEC.heads[0].options[k] for k in quantise_sequence(still, still, still[:, 0], buttons)[:, 0]]
+    assert names == ["none", "X", "X", "L", "L", "none", "none", "none", "X", "A", "A"]
 
 
 def test_wrong_button_shape_is_refused():

@@ -74,6 +74,28 @@ def quantise(main_stick, c_stick, shoulder, buttons) -> np.ndarray:
     )
 
 
+def quantise_sequence(main_stick, c_stick, shoulder, buttons) -> np.ndarray:
+    """`quantise` of one player's consecutive frames, `[T, …]`: of several buttons down, the last to go down is kept.
+
+    A button that another one has displaced counts as released until it is pressed again, so that pressing a shoulder
+    while a jump is held (a wavedash) is one jump and one shoulder press, not two jumps.
+
+    Returns:
+        int64 `[T, 4]`.
+    """
+    buttons = np.asarray(buttons, bool)
+    actions = quantise(main_stick, c_stick, shoulder, buttons)
+    frames = np.arange(len(buttons))[:, None]
+    pressed = buttons & ~np.concatenate([np.zeros((1, buttons.shape[1]), bool), buttons[:-1]])
+    # frame of each button's last press; ties go by the order of `quantise`
+    last = np.maximum.accumulate(np.where(pressed, frames, -1), axis=0)
+    last = last * 8 + np.array([2, 3, 1, 4, 0])
+    latest = last.argmax(axis=1)
+    held = buttons[np.arange(len(buttons)), latest]
+    actions[:, 0] = np.where(held, latest + 1, 0)
+    return actions
+
+
 def _nearest(position, table) -> np.ndarray:
     return np.square(position[..., None, :] - table).sum(axis=-1).argmin(axis=-1)
 
