@@ -48,6 +48,7 @@ def run(
     experiment: Annotated[Path, typer.Argument(help="an experiment's YAML file, e.g. params/quickstart.yaml")],
     overrides: Annotated[list[str] | None, typer.Argument(help="stage.parameter=value, shared.seed=1, generations=3")] = None,
     force: Annotated[list[str] | None, typer.Option(help="run this stage again although nothing changed (may be repeated)")] = None,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="when a stage fails, run the other chains nevertheless")] = False,
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Run an experiment, or go on with it: finished stages are skipped, a killed one continues from its checkpoint.
@@ -60,7 +61,7 @@ def run(
     from workbench.pipeline.runner import run as run_experiment
 
     loaded = load_experiment(experiment, overrides or [])
-    code = run_experiment(loaded, Settings(output_dir, tuple(force or ())))
+    code = run_experiment(loaded, Settings(output_dir, tuple(force or ()), keep_going))
     _out.print(f"see {output_dir / loaded.name / 'index.html'}")
     raise typer.Exit(code)
 

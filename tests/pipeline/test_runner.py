@@ -97,6 +97,16 @@ def test_a_stage_that_failed_after_its_result_runs_again(write, project):
     assert "failed before, with no checkpoint: from the start" in said
 
 
+def test_another_chain_runs_on_when_asked_to(project):
+    file = project / "x.yaml"
+    file.write_text("name: x\nchains:\n  one: {stages: {fails: {}, talks: {}}}\n  two: {stages: {collect: {}}}\n")
+    for keep_going, states in ((False, ["failed", "pending", "pending"]), (True, ["failed", "pending", "finished"])):
+        code, _ = go(file, keep_going=keep_going)
+        assert code == 1
+        assert [entry["state"] for entry in read_json("outputs/x/experiment.json")["stages"]] == states
+    assert (project / "outputs/x/two/gen_001/01_collect/report.html").exists()
+
+
 def test_the_same_result_made_again_changes_nothing_after_it(write, project):
     file = write(LOOP)
     assert go(file)[0] == 0

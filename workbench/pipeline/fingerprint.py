@@ -44,8 +44,12 @@ def _paths(value: Any) -> list[str]:
         return [path for item in value.values() for path in _paths(item)]
     if isinstance(value, (list, tuple)):
         return [path for item in value for path in _paths(item)]
-    looks_like_one = isinstance(value, str) and ("/" in value or "." in value.strip(".")) and len(value) < 4096
-    return [value] if looks_like_one and Path(value).exists() else []
+    if not isinstance(value, str) or not ("/" in value or "." in value.strip(".")):
+        return []
+    try:
+        return [value] if Path(value).exists() else []
+    except OSError:  # too long for a path
+        return []
 
 
 def differences(before: dict | None, now: dict) -> list[str]:

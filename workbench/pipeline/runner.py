@@ -42,10 +42,12 @@ class Settings:
     Args:
         output_dir: where experiments go; this one's folder is made in it.
         force: names of stages to run again although nothing changed.
+        keep_going: when a stage fails, run the other chains nevertheless; they do not depend on it.
     """
 
     output_dir: Path = Path("outputs")
     force: tuple[str, ...] = ()
+    keep_going: bool = False
 
 
 def run(experiment: Experiment, settings: Settings | None = None, show: PlainView | None = None) -> int:
@@ -98,6 +100,9 @@ class _Run:
         except _Stop as stop:
             self.stopped_by = stop.number
             state = states.INTERRUPTED
+            for entry in self.entries:
+                if entry["state"] == states.RUNNING:
+                    entry["state"] = state
         except BaseException as error:
             self._write(states.FAILED, f"{type(error).__name__}: {error}")
             raise
@@ -109,11 +114,16 @@ class _Run:
         return 143 if self.stopped_by == signal.SIGTERM else EXIT_CODES[state]
 
     def _go(self) -> str:
+        failed: dict[str, str] = {}  # how the first stage of a chain that failed did so
         for (chain, generation, stage), entry in zip(self.experiment.runs(), self.entries, strict=True):
+            if chain.name in failed:
+                continue
             state = self._stage(chain, generation, stage, entry)
             if state not in (states.FINISHED, UP_TO_DATE, SKIPPED):
-                return state
-        return states.FINISHED
+                failed[chain.name] = state
+                if not self.settings.keep_going:
+                    break
+        return next(iter(failed.values()), states.FINISHED)
 
     def _stage(self, chain: Chain, generation: int, stage: StagePlan, entry: dict) -> str:
         folder = self.folder / entry["folder"]
@@ -134,9 +144,10 @@ class _Run:
         entry.update(state=states.RUNNING, why=why, started=timestamp(), attempt=request["attempt"])
         self._write(states.RUNNING)
         self.show.stage_started(title, why, self._left(entry))
+        spent_before = (self.earlier.get(entry["folder"], {}).get("seconds") or 0.0) if resuming else 0.0
         begun = time.monotonic()
         state = self._execute(folder, stage, entry)
-        entry.update(state=state, seconds=round(time.monotonic() - begun, 2), ended=timestamp())
+        entry.update(state=state, seconds=round(spent_before + time.monotonic() - begun, 2), ended=timestamp())
         words = ""
         if state == states.FINISHED:
             self.results[chain.name][stage.name, generation] = read_json(folder / "result.json")
