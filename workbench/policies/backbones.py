@@ -48,6 +48,10 @@ class Backbone(nn.Module):
         """
         raise NotImplementedError
 
+    def beside(self, other: Backbone, x):
+        """Outputs of this backbone and of another one of its kind for the same `x [N, D]`; both without memory."""
+        return self.step(x, None)[0], other.step(x, None)[0]
+
 
 class MLP(Backbone):
     """Dense layers; remembers nothing."""
@@ -64,7 +68,10 @@ class MLP(Backbone):
         self._weights = tuple(part for layer in self.layers for part in (layer.weight, layer.bias))
 
     def forward(self, x):
-        return dense(x, self._weights, self.activation)
+        return dense(x, [self._weights], self.activation)[0]
+
+    def beside(self, other, x):
+        return dense(x, [self._weights, other._weights], self.activation)
 
     def step(self, x, state):
         return self.forward(x), state

@@ -76,6 +76,7 @@ class Policy(nn.Module):
         self.critic = build_backbone(self.encoder.width, settings) if settings.separate_critic else None
         self.heads = build_heads(self.backbone.width, self.layout, settings)
         self.value_layer = orthogonal(nn.Linear(self.backbone.width, 1), 1.0)
+        self._value_weights = (self.value_layer.weight, self.value_layer.bias)
         self.state_size = self.backbone.state_size + (self.critic.state_size if self.critic else 0)
         for dense in (module for module in self.modules() if isinstance(module, MLP)):
             for layer in dense.layers:
@@ -93,7 +94,7 @@ class Policy(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.value_layer.weight.device
+        return self._value_weights[0].device
 
     # playing
 
@@ -120,13 +121,12 @@ class Policy(nn.Module):
         actor, critic, new_state = self._step(inputs, state)
         uniform = None if temperature == 0 else generator.random((len(state), len(self.layout.sizes)), np.float32)
         action, log_prob = self.heads.sample(actor, options, uniform, temperature)
-        value = self.value_layer(critic).squeeze(1).numpy(force=True)
-        return Decision(action, log_prob, value, new_state)
+        return Decision(action, log_prob, self._value(critic).numpy(force=True), new_state)
 
     @torch.inference_mode()
     def value_of(self, inputs: Inputs, state) -> np.ndarray:
         """float32 `[N]` value of N rows (inputs laid flat, numpy), without deciding anything."""
-        return self.value_layer(self._step(inputs, state)[1]).squeeze(1).numpy(force=True)
+        return self._value(self._step(inputs, state)[1]).numpy(force=True)
 
     @torch.inference_mode()
     def probabilities(self, observation, legal, state=None) -> np.ndarray:
@@ -145,12 +145,14 @@ class Policy(nn.Module):
         allowed = torch.from_numpy(np.ascontiguousarray(legal[0])).to(self.device)
         return torch.softmax(logits.masked_fill(~allowed, -torch.inf), dim=1).numpy(force=True)
 
+    def _value(self, features) -> torch.Tensor:
+        return nn.functional.linear(features, *self._value_weights).view(-1)
+
     def _step(self, inputs, state):
         """Actor's and critic's features of N rows and the numpy state after them."""
         encoded = self.encoder.forward(self._torch(inputs))
         if not self.state_size:
-            actor, _ = self.backbone.step(encoded, None)
-            return actor, actor if self.critic is None else self.critic.step(encoded, None)[0], state
+            return *self._forget(encoded), state
         split = self.backbone.state_size
         state = torch.from_numpy(state).to(self.device)
         actor, after = self.backbone.step(encoded, state[:, :split])
@@ -158,6 +160,13 @@ class Policy(nn.Module):
             return actor, actor, after.numpy(force=True)
         critic, critic_after = self.critic.step(encoded, state[:, split:])
         return actor, critic, torch.cat((after, critic_after), dim=1).numpy(force=True)
+
+    def _forget(self, encoded):
+        """Actor's and critic's features of rows without memory."""
+        if self.critic is not None:
+            return self.backbone.beside(self.critic, encoded)
+        features, _ = self.backbone.step(encoded, None)
+        return features, features
 
     # learning
 
@@ -180,15 +189,14 @@ class Policy(nn.Module):
         actor, critic, state = self._unroll(sequence)
         log_prob, entropy, logits = self.heads.evaluate(actor, sequence.legal, sequence.action)
         shape = sequence.action.shape[:2]
-        return Evaluation(log_prob, entropy, self.value_layer(critic).view(shape), logits.view(*shape, -1), state)
+        return Evaluation(log_prob, entropy, self._value(critic).view(shape), logits.view(*shape, -1), state)
 
     def _unroll(self, sequence: Sequence):
         """Actor's and critic's features of all decisions, `[T * N, W]`, and the state after them."""
         if not self.state_size:
             # rows of their own: flattened before anything is recorded for the gradient
             encoded = self.encoder.forward(Inputs(*(part.flatten(0, 1) for part in sequence.inputs)))
-            actor, _ = self.backbone.step(encoded, None)
-            return actor, actor if self.critic is None else self.critic.step(encoded, None)[0], sequence.state
+            return *self._forget(encoded), sequence.state
         encoded = self.encoder.forward(sequence.inputs)
         split, grid = self.backbone.state_size, (sequence.reset, sequence.acting)
         actor, state = self.backbone.unroll(encoded, sequence.state[:, :split], *grid)

@@ -19,25 +19,37 @@ def activation_function(name: str) -> Callable:
     return getattr(torch, name, None) or getattr(nn.functional, name)
 
 
-def dense(x, weights_and_biases, activation: str):
-    """Apply layers `[W0, b0, W1, b1, ...]`, each followed by the activation, to `x [..., D]`."""
-    if x.device.type == "cpu" and activation in ("tanh", "relu") and weights_and_biases:
+def dense(x, stacks, activation: str):
+    """Send `x [..., D]` through several stacks of layers side by side, an activation after each layer.
+
+    Args:
+        x: float32.
+        stacks: each a sequence `(W0, b0, W1, b1, ...)`, all equally many.
+        activation: name of torch's function.
+
+    Returns:
+        One `[..., width]` output a stack.
+    """
+    if x.device.type == "cpu" and activation in ("tanh", "relu") and stacks[0]:
         flat = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
         if torch.is_grad_enabled():
-            y = _Dense.apply(flat, activation, *weights_and_biases)
+            outputs = _Dense.apply(flat, activation, len(stacks), *(part for stack in stacks for part in stack))
         else:
-            y = _forward(flat, activation, weights_and_biases)[-1]
-        return y if x.dim() == 2 else y.view(*x.shape[:-1], y.shape[-1])
-    function = activation_function(activation)
-    for weight, bias in zip(weights_and_biases[::2], weights_and_biases[1::2], strict=True):
-        x = function(nn.functional.linear(x, weight, bias))
-    return x
+            outputs = [_forward(flat, activation, stack)[-1] for stack in stacks]
+        return outputs if x.dim() == 2 else [y.view(*x.shape[:-1], y.shape[-1]) for y in outputs]
+    function, outputs = activation_function(activation), []
+    for stack in stacks:
+        y = x
+        for weight, bias in zip(stack[::2], stack[1::2], strict=True):
+            y = function(nn.functional.linear(y, weight, bias))
+        outputs.append(y)
+    return outputs
 
 
-def _forward(x, activation, weights_and_biases):
+def _forward(x, activation, stack):
     """All layers' outputs, `x` first."""
     outputs = [x]
-    for weight, bias in zip(weights_and_biases[::2], weights_and_biases[1::2], strict=True):
+    for weight, bias in zip(stack[::2], stack[1::2], strict=True):
         y = nn.functional.linear(outputs[-1], weight, bias)
         if activation == "tanh":
             array = y.numpy()
@@ -50,23 +62,29 @@ def _forward(x, activation, weights_and_biases):
 
 class _Dense(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, activation, *weights_and_biases):
+    def forward(ctx, x, activation, stacks, *parts):
+        size = len(parts) // stacks
         ctx.activation = activation
-        outputs = _forward(x, activation, weights_and_biases)
-        ctx.outputs, ctx.weights = outputs, weights_and_biases[::2]
-        return outputs[-1].view_as(outputs[-1])
+        ctx.weights = [parts[size * stack : size * (stack + 1)] for stack in range(stacks)]
+        ctx.outputs = [_forward(x, activation, weights) for weights in ctx.weights]
+        return tuple(outputs[-1].view_as(outputs[-1]) for outputs in ctx.outputs)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        outputs, gradients = ctx.outputs, []
-        for layer in reversed(range(len(ctx.weights))):
-            y = outputs[layer + 1]
-            if ctx.activation == "tanh":
-                gradient = torch.ops.aten.tanh_backward(gradient, y)
-            else:
-                gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
-            gradients += [gradient.sum(dim=0), torch.mm(gradient.t(), outputs[layer])]
-            if layer > 0 or ctx.needs_input_grad[0]:
-                gradient = torch.mm(gradient, ctx.weights[layer])
-        return gradient if ctx.needs_input_grad[0] else None, None, *reversed(gradients)
+    def backward(ctx, *gradients):
+        found, total = [], None
+        for gradient, weights, outputs in zip(gradients, ctx.weights, ctx.outputs, strict=True):
+            by_parts = []
+            for layer in reversed(range(len(weights) // 2)):
+                y = outputs[layer + 1]
+                if ctx.activation == "tanh":
+                    gradient = torch.ops.aten.tanh_backward(gradient, y)
+                else:
+                    gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
+                by_parts += [gradient.sum(dim=0), torch.mm(gradient.t(), outputs[layer])]
+                if layer > 0 or ctx.needs_input_grad[0]:
+                    gradient = torch.mm(gradient, weights[2 * layer])
+            found += reversed(by_parts)
+            if ctx.needs_input_grad[0]:
+                total = gradient if total is None else total + gradient
+        return total, None, None, *found

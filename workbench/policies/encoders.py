@@ -119,4 +119,4 @@ class Encoder(nn.Module):
         encoded = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         if self.projection is None:
             return encoded
-        return dense(encoded, [self.projection.weight, self.projection.bias], self.activation)
+        return dense(encoded, [(self.projection.weight, self.projection.bias)], self.activation)[0]

@@ -28,6 +28,7 @@ class IndependentHeads(nn.Module):
         super().__init__()
         self.starts = layout.starts
         self.layer = orthogonal(nn.Linear(inputs, layout.option_width), 0.01)
+        self._weights = (self.layer.weight, self.layer.bias)
 
     def evaluate(self, features, legal, action):
         """Judge actions taken.
@@ -40,7 +41,7 @@ class IndependentHeads(nn.Module):
         Returns:
             `[T, N]` log-probability, `[T, N]` entropy, `[M, L]` logits before masking.
         """
-        logits = self.layer(features)
+        logits = nn.functional.linear(features, *self._weights)
         return *log_prob_and_entropy(logits, legal, action, self.starts), logits
 
     def sample(self, features, legal, uniform, temperature):
@@ -52,7 +53,8 @@ class IndependentHeads(nn.Module):
             uniform: float32 numpy `[N, H]`.
             temperature: divides the logits; 0 takes the best.
         """
-        return sample(self.layer(features).numpy(force=True), legal, self.starts, uniform, temperature)
+        logits = nn.functional.linear(features, *self._weights)
+        return sample(logits.numpy(force=True), legal, self.starts, uniform, temperature)
 
 
 class AutoregressiveHeads(nn.Module):
