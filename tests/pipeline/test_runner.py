@@ -213,7 +213,8 @@ def test_stopping_the_runner_stops_everything_in_good_order(write, workbench, pr
     assert statuses[-2:] == ["failed", "pending"]
 
 
-def test_a_stages_process_that_is_killed_is_told(write, workbench, project):
+def test_a_stages_process_that_is_killed_is_told(write, workbench, project, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(project))
     file = write({"sleeps": {}})
     folder = project / "outputs/x/gen_001/sleeps"
     runner = workbench("run", file)
@@ -221,6 +222,7 @@ def test_a_stages_process_that_is_killed_is_told(write, workbench, project):
     os.kill(read_json(folder / "status.json")["process"]["pid"], signal.SIGKILL)
     said, _ = runner.communicate(timeout=30)
     assert runner.returncode == 4, said
+    assert not list(project.glob("wb-*"))  # nor is anything left of its kernel's sockets
     assert "its process was killed (SIGKILL)" in read_status(folder)["message"]
     assert runs_in(folder) == []
     assert read_notebook(folder / "notebook.ipynb").cells[4].metadata.papermill.status == "failed"

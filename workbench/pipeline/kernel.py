@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
+
+from workbench.pipeline.sockets import SOCKETS_VARIABLE, sockets_folder
 
 
 class SocketKernelManager(AsyncKernelManager):
@@ -25,10 +26,7 @@ class SocketKernelManager(AsyncKernelManager):
 
     @default("connection_file")
     def _connection_file_default(self):
-        parent = tempfile.gettempdir()
-        if len(parent) > 60:
-            parent = "/tmp"
-        self._folder = Path(tempfile.mkdtemp(prefix="wb-", dir=parent))
+        self._folder = Path(os.environ.get(SOCKETS_VARIABLE) or sockets_folder())
         return str(self._folder / "k.json")
 
     def format_kernel_cmd(self, extra_arguments=None):

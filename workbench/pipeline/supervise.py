@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import psutil
 from workbench.pipeline import status as states
 from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.outcome import mark_abandoned
+from workbench.pipeline.sockets import SOCKETS_VARIABLE, sockets_folder
 from workbench.pipeline.stage import REQUEST_VARIABLE
 from workbench.pipeline.status import EXIT_CODES, timestamp
 
@@ -33,10 +35,12 @@ class Supervised:
         self.folder = folder
         self._deadline = time.monotonic() + time_limit + _GRACE if time_limit else float("inf")
         self._log = (folder / "log.txt").open("ab")
+        self._sockets = sockets_folder()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "workbench.pipeline.execute", str(folder)],
             env={
                 **os.environ,
+                SOCKETS_VARIABLE: self._sockets,
                 REQUEST_VARIABLE: str((folder / "request.json").resolve()),
                 "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),  # the order of sets is part of a result
             },
@@ -74,6 +78,7 @@ class Supervised:
     def _settle(self, how: str, state: str = states.KILLED) -> str:
         """Make sure that files say how it ended and that no process of the stage is left."""
         self._log.close()
+        shutil.rmtree(self._sockets, ignore_errors=True)
         if self._process.stdin:
             self._process.stdin.close()
         if self._process.returncode != 0:
