@@ -19,6 +19,7 @@ from workbench.pipeline.fingerprint import damage, differences, fingerprint, not
 from workbench.pipeline.lock import Lock, Locked
 from workbench.pipeline.notebook_io import NotebookError, read_notebook
 from workbench.pipeline.rerun import compare
+from workbench.pipeline.runner import parents
 from workbench.pipeline.status import is_alive, this_process
 
 
@@ -173,3 +174,9 @@ def test_what_is_no_notebook_is_refused(tmp_path):
         (tmp_path / "n.ipynb").write_text(content)
         with pytest.raises(NotebookError, match=r"n\.ipynb: not a notebook"):
             read_notebook(tmp_path / "n.ipynb")
+
+
+def test_parents_are_the_runs_that_inputs_come_from():
+    inputs = {"${previous.train.policy}@1": "h", "${collect.dataset}@2": "h", "${self_play.snapshots.3}@1[0]": "h", "${every.train.policy}@2": "h"}
+    assert parents(inputs) == ["collect of generation 2", "self_play of generation 1", "train of generation 1", "train of generation 2"]
+    assert parents({}) == []

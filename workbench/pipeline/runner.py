@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -20,6 +21,7 @@ from workbench.pipeline.lock import Lock
 from workbench.pipeline.notebook_io import read_notebook
 from workbench.pipeline.parameters import literal
 from workbench.pipeline.provenance import code_files
+from workbench.pipeline.references import Reference
 from workbench.pipeline.status import EXIT_CODES, read_status, this_process, timestamp
 from workbench.pipeline.supervise import Supervised, end_leftovers
 from workbench.pipeline.text import duration
@@ -213,7 +215,7 @@ class _Run:
             "notebook": stage.notebook.as_posix(),
             "parameters": values,
             "inputs": inputs,
-            "parents": sorted({name.split("@")[0].strip("${}").split(".")[-2] for name in inputs}),
+            "parents": parents(inputs),
             "time_limit": stage.time_limit,
             "fingerprint": asked,
             "injected": {name: literal(value) for name, value in injected.items()},
@@ -299,6 +301,12 @@ class _Run:
 def stage_folder(chain: Chain, generation: int, stage: StagePlan) -> str:
     """Where a stage writes, relative to its experiment's folder: `gen_002/06_finetune`, with the chain's name in front."""
     return "/".join(filter(None, (chain.name, f"gen_{generation:03d}", stage.folder)))
+
+
+def parents(inputs: dict[str, str]) -> list[str]:
+    """Which earlier runs a stage's inputs (`${previous.train.policy}@1`) come from: `train of generation 1`."""
+    found = {re.fullmatch(r"\$\{(.*)\}@(\d+).*", label) for label in inputs}
+    return sorted(f"{Reference.parse(match[1]).stage} of generation {match[2]}" for match in found if match)
 
 
 def title_of(entry: dict, experiment: Experiment) -> str:
