@@ -117,6 +117,17 @@ def test_the_size_of_rewards_does_not_matter(counting_env):
     assert found[100][1] == pytest.approx(100 * found[1][1], rel=0.02)
 
 
+def test_an_infinite_reward_stops_the_run_before_the_weights_are_lost(counting_env):
+    env = counting_env([3] * 4)
+    play = env._play
+    env._play = lambda actions: (r := play(actions))._replace(reward=r.reward * np.inf)
+    policy = Policy.create(env.spec, device="cpu")
+    learner = PPO(env, policy, PPOSettings(steps=6))
+    with np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match="nothing was changed"):
+        learner.update()
+    assert all(np.isfinite(array).all() for array in policy.arrays().values())
+
+
 def test_schedules_move_with_the_frames_played():
     learner = ppo(
         "rps", 10, steps=10, total_frames=400, learning_rate=1.0, learning_rate_schedule="linear",
@@ -152,6 +163,8 @@ def test_a_policy_of_another_env_and_wrong_settings_are_refused(tmp_path):
     ppo("kuhn", 4, steps=4).save(tmp_path)
     with pytest.raises(ValueError, match="batch_size 4, this trainer has 5"):
         ppo("kuhn", 5, steps=4).restore(tmp_path)
+    with pytest.raises(ValueError, match="against SelfOnly, this trainer has FixedOpponents"):
+        ppo("kuhn", 4, FixedOpponents([CURRENT]), steps=4).restore(tmp_path)
     data = (tmp_path / "checkpoint.safetensors").read_bytes()
     (tmp_path / "checkpoint.safetensors").write_bytes(data[:-1])
     with pytest.raises(CorruptFileError, match=r"checkpoint\.safetensors"):

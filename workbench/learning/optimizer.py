@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -54,6 +56,9 @@ class FlatAdam:
 
         Returns:
             The norm of the gradient before scaling.
+
+        Raises:
+            FloatingPointError: the gradient is not finite; nothing was moved.
         """
         gradients = torch.autograd.grad(
             outputs, self.parameters, derivatives, allow_unused=True, materialize_grads=True
@@ -67,6 +72,11 @@ class FlatAdam:
         if self.units is not None:
             gradient.mul_(self.units)
         norm = float(torch.linalg.vector_norm(gradient))
+        if not math.isfinite(norm):
+            raise FloatingPointError(
+                f"the gradient's norm is {norm} after {self.steps} steps; nothing was changed: look for infinite rewards "
+                "or observations, or lower the learning rate"
+            )
         if max_norm is not None and norm > max_norm:
             gradient.mul_(max_norm / (norm + 1e-6))
         self.steps += 1

@@ -269,7 +269,7 @@ class PPO:
         Raises:
             FileNotFoundError: no checkpoint there.
             CorruptFileError: a damaged or half-written file, named.
-            ValueError: a checkpoint of another env, batch size or architecture.
+            ValueError: a checkpoint of another env, batch size, architecture or kind of opponents.
         """
         described, arrays = load_checkpoint(folder, "ppo")
         for name, mine in (
@@ -279,10 +279,11 @@ class PPO:
         ):
             if described[name] != mine:
                 raise ValueError(f"{folder}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
+        # what may be refused comes first
+        self.collector.restore(described["collector"], beneath("collector", arrays))
         self.policy.load_arrays(beneath("policy", arrays))
         self.optimizer.restore(described["optimizer"], beneath("optimizer", arrays))
         self.value_scale.restore(described["value_square"])
-        self.collector.restore(described["collector"], beneath("collector", arrays))
         torch.random.set_rng_state(torch.from_numpy(arrays["torch_random"]))
         counters = described["counters"]
         self.frames, self.decisions, self.updates = counters["frames"], counters["decisions"], counters["updates"]

@@ -337,11 +337,19 @@ class Collector:
             "seat": self._seat,
             "controls": self._controls,
         }
-        return {"ids": self._ids, "opponents": described, "random": self.generator.bit_generator.state}, arrays
+        kept = {"kind": type(self.opponents).__name__, "state": described}
+        return {"ids": self._ids, "opponents": kept, "random": self.generator.bit_generator.state}, arrays
 
     def restore(self, described: dict, arrays: dict[str, np.ndarray]) -> None:
-        """Go on from a `state`."""
-        self.opponents.restore(described["opponents"], beneath("opponents", arrays))
+        """Go on from a `state`.
+
+        Raises:
+            ValueError: it was played against another kind of opponents.
+        """
+        opponents, mine = described["opponents"], type(self.opponents).__name__
+        if opponents["kind"] != mine:
+            raise ValueError(f"saved while playing against {opponents['kind']}, this trainer has {mine}")
+        self.opponents.restore(opponents["state"], beneath("opponents", arrays))
         self._now = self.env.restore(beneath("env", arrays))
         self.generator.bit_generator.state = described["random"]
         self._ids = list(described["ids"])
