@@ -200,10 +200,10 @@ def test_stopping_the_runner_stops_everything_in_good_order(write, workbench, pr
     runner = workbench("run", file)
     wait_for(lambda: (folder / "asleep").exists())
     second = workbench("run", file)
-    assert second.wait(30) == 3
+    assert second.wait(60) == 3
     assert f"is being run by process {runner.pid}" in second.stdout.read()
     runner.send_signal(number)
-    said, _ = runner.communicate(timeout=30)
+    said, _ = runner.communicate(timeout=60)
     assert runner.returncode == code
     assert "Traceback" not in said
     assert read_status(folder)["state"] == "interrupted"
@@ -220,7 +220,7 @@ def test_a_stages_process_that_is_killed_is_told(write, workbench, project, monk
     runner = workbench("run", file)
     wait_for(lambda: (folder / "asleep").exists())
     os.kill(read_json(folder / "status.json")["process"]["pid"], signal.SIGKILL)
-    said, _ = runner.communicate(timeout=30)
+    said, _ = runner.communicate(timeout=60)
     assert runner.returncode == 4, said
     assert not list(project.glob("wb-*"))  # nor is anything left of its kernel's sockets
     assert "its process was killed (SIGKILL)" in read_status(folder)["message"]

@@ -23,7 +23,7 @@ from pathlib import Path
 from workbench.pipeline import status as states
 from workbench.pipeline.files import hash_path, read_json, to_plain, write_json
 from workbench.pipeline.loggers import Forgiving, MetricsFile, TensorBoardFile
-from workbench.pipeline.provenance import Stopwatch, code_used, provenance
+from workbench.pipeline.provenance import Stopwatch, code_used, device, provenance
 from workbench.pipeline.seeding import seed_everything
 from workbench.pipeline.status import Pace, this_process, timestamp
 from workbench.pipeline.text import figure
@@ -184,7 +184,8 @@ class Stage:
             "artifacts": described,
             "metrics": to_plain(metrics or {}),
             "fingerprint": self._fingerprint(),
-            "provenance": {**self._status["provenance"], **self._watch.read()},
+            # the device is known only now that torch has been used, or has not
+            "provenance": {**self._status["provenance"], "device": device(), **self._watch.read()},
         }
         write_json(self.folder / "result.json", result, durable=True)
         self.result = result
