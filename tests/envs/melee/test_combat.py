@@ -7,7 +7,7 @@ import pytest
 
 from workbench.envs.melee import actions as a
 from workbench.envs.melee import combat
-from workbench.envs.melee.moves import DTHROW, NAIR, USMASH, UTHROW, move_tables
+from workbench.envs.melee.moves import DTHROW, NAIR, USMASH, UTHROW, move_table
 
 knockback = combat.knockback.py_func
 
@@ -252,7 +252,7 @@ def test_pummel_and_up_throw(match):
     assert game[1]["action"] == a.THROWN_FORWARD + 2
     game.until(lambda: game[1]["percent"] > 3, limit=20)
     # Fox's up throw: 2 %, angle 90, base 75, growth 110, on the percent before it
-    throw = move_tables().move[1, UTHROW]
+    throw = move_table()[1, UTHROW]
     force = knockback(3.0, 2.0, 2.0, 87.0, float(throw["release_bkb"]), float(throw["release_kbg"]), 0.0)
     assert throw["release_damage"] == 2
     assert game[1]["percent"] == pytest.approx(5)
@@ -265,7 +265,7 @@ def test_marths_down_throw_is_faster_on_the_light(match, victim, release):
     # 14 frames on weight 100: Falco (80) ceil(11.2) = 12, seen in replays; Fox (75) ceil(10.5) = 11
     game = grabbed(match, "marth", victim)
     game.play({"stick": (0, -1)})
-    assert move_tables().move[18, DTHROW]["release"] == 14
+    assert move_table()[18, DTHROW]["release"] == 14
     assert 1 + game.until(lambda: game[1]["percent"] > 0, limit=30) == release
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from workbench.envs.melee import actions as a
 from workbench.envs.melee.characters import short_name
-from workbench.envs.melee.moves import move_tables
+from workbench.envs.melee.moves import move_table
 
 ROWS = list(csv.DictReader(Path(__file__).with_name("observed.csv").open(encoding="utf-8")))
 BY_CHARACTER = defaultdict(dict)
@@ -98,7 +98,7 @@ def test_landing_lag_is_the_recorded_one(match, row):
     assert game[0]["action"] == a.NEUTRAL_AIR + list(AERIALS).index(row["move"])
     # land where no auto-cancel helps
     game.play(frames=5)
-    move = move_tables().move[game[0]["character"], game[0]["slot"]]
+    move = move_table()[game[0]["character"], game[0]["slot"]]
     middle = int(max(move["first"], move["autocancel_before"]))
     game.play({"button": "L"} if cancelled else {})
     game.pose(0, y=0.5, vy=-1.0, frame=middle)

@@ -6,14 +6,14 @@ explained in `data/README.md`.
 
 from __future__ import annotations
 
-import csv
 import difflib
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 
-CHARACTER_IDS = 33  # tokens: Slippi internal ids 0..32
+from workbench.envs.melee.moves import MOVE, SLOTS, animation, move_table
+from workbench.envs.melee.tables import CHARACTER_IDS, number, rows, short_name
+
 PROFILE = 96  # frames a recovery or a double-jump profile may last
 _ATTRIBUTES = (
     "weight", "gravity", "terminal_velocity", "fastfall_velocity", "air_accel_a", "air_accel_b", "air_max_speed",
@@ -51,32 +51,16 @@ CHARACTER = np.dtype(
         ("recovery_rise", np.int32),  # last frame of the table's own upward speeds
         ("recovery_state", np.int32, (2,)),  # action states before and while travelling
         ("recovery_landing_lag", np.int32),
+        ("moves", MOVE, (SLOTS,)),
     ],
     align=True,
 )
-
-
-def rows(table: str) -> list[dict[str, str]]:
-    """All rows of one of the package's CSV tables, as strings by column."""
-    with (files(__package__) / "data" / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def number(text: str, default: float = 0.0) -> float:
-    """A cell as a number; an empty cell is `default`."""
-    return float(text) if text else default
 
 
 @cache
 def character_names() -> dict[str, int]:
     """Slippi internal id by short name: `fox`, `captain_falcon`, `dr_mario` …"""
     return {short_name(row["character"]): int(row["char_id"]) for row in rows("characters")}
-
-
-def short_name(name: str) -> str:
-    """`"Captain Falcon"` -> `"captain_falcon"`."""
-    words = name.lower().split(" (")[0].replace(".", "").replace("&", "and").split()
-    return "_".join(words)
 
 
 def character_id(name: str) -> int:
@@ -129,6 +113,7 @@ def character_table() -> np.ndarray:
             record["airdodge_total"] = 49
     for row in rows("recoveries"):
         _add_recovery(table[int(row["char_id"])], row)
+    table["moves"] = move_table()
     table.flags.writeable = False
     return table
 
@@ -144,8 +129,6 @@ def _add_recovery(record, row) -> None:
     if row["speed"]:
         record["recovery_speed"][startup : startup + travel] = float(row["speed"])
         return
-    from workbench.envs.melee.moves import animation
-
     frames = animation(int(row["char_id"]), int(row["travel_state"]))
     shift = startup if row["startup_state"] != row["travel_state"] else 0
     for frame, line in frames.items():

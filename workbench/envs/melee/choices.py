@@ -76,9 +76,9 @@ def wants_jump(f):
 
 
 @core
-def begin_move(f, moves, slot, action):
+def begin_move(f, c, slot, action):
     """Begin a move of the table; False where the fighter has none in that slot."""
-    total = moves[f.character, slot].total
+    total = c.moves[slot].total
     if total == 0:
         return False
     enter(f, action, total)
@@ -90,13 +90,13 @@ def begin_move(f, moves, slot, action):
 
 
 @core
-def begin_special(f, c, moves):
+def begin_special(f, c):
     """B: up special as a recovery, the others as moves where the tables have them."""
     airborne = f.surface < 0
     if f.stick_y >= 0.5 and f.stick_y >= abs(f.stick_x):
         if c.recovery_total == 0:
             return False
-        begin_move(f, moves, m.UP_B, c.recovery_state[0])
+        begin_move(f, c, m.UP_B, c.recovery_state[0])
         if airborne:
             f.vx *= 0.5  # assumed: momentum is kept by half
             f.vy = max(f.vy, 0.0) * 0.5
@@ -111,8 +111,8 @@ def begin_special(f, c, moves):
         slot = m.SIDE_B
     if airborne:
         slot += 1
-    action = moves[f.character, slot].action_state
-    if not begin_move(f, moves, slot, action):
+    action = c.moves[slot].action_state
+    if not begin_move(f, c, slot, action):
         return False
     if abs(f.stick_x) >= 0.5:
         f.facing = math.copysign(1.0, f.stick_x)
@@ -125,17 +125,17 @@ def begin_jump(f):
 
 
 @core
-def ground_attack(f, moves):
+def ground_attack(f, c):
     """A, the C-stick and Z on the ground; False where none was pressed."""
     if f.pressed & BUTTON_Z or (f.pressed & BUTTON_A and f.shield_held):
-        return begin_move(f, moves, m.GRAB, a.CATCH)
+        return begin_move(f, c, m.GRAB, a.CATCH)
     if f.c_pressed:
         if f.c_y > 0:
-            return begin_move(f, moves, m.USMASH, a.UP_SMASH)
+            return begin_move(f, c, m.USMASH, a.UP_SMASH)
         if f.c_y < 0:
-            return begin_move(f, moves, m.DSMASH, a.DOWN_SMASH)
+            return begin_move(f, c, m.DSMASH, a.DOWN_SMASH)
         f.facing = math.copysign(1.0, f.c_x)
-        return begin_move(f, moves, m.FSMASH, a.FORWARD_SMASH)
+        return begin_move(f, c, m.FSMASH, a.FORWARD_SMASH)
     if not f.pressed & BUTTON_A:
         return False
     sideways = abs(f.stick_x)
@@ -144,25 +144,25 @@ def ground_attack(f, moves):
         smash = upright >= TAP_JUMP and f.tap_y < TAP
         if f.stick_y > 0:
             if smash:
-                return begin_move(f, moves, m.USMASH, a.UP_SMASH)
-            return begin_move(f, moves, m.UTILT, a.UP_TILT)
+                return begin_move(f, c, m.USMASH, a.UP_SMASH)
+            return begin_move(f, c, m.UTILT, a.UP_TILT)
         if smash:
-            return begin_move(f, moves, m.DSMASH, a.DOWN_SMASH)
-        return begin_move(f, moves, m.DTILT, a.DOWN_TILT)
+            return begin_move(f, c, m.DSMASH, a.DOWN_SMASH)
+        return begin_move(f, c, m.DTILT, a.DOWN_TILT)
     if sideways >= DEAD_ZONE:
         f.facing = math.copysign(1.0, f.stick_x)
         if sideways >= SMASH_STICK and f.tap_x < TAP:
-            return begin_move(f, moves, m.FSMASH, a.FORWARD_SMASH)
-        return begin_move(f, moves, m.FTILT, a.FORWARD_TILT)
-    return begin_move(f, moves, m.JAB1, a.JAB1)
+            return begin_move(f, c, m.FSMASH, a.FORWARD_SMASH)
+        return begin_move(f, c, m.FTILT, a.FORWARD_TILT)
+    return begin_move(f, c, m.JAB1, a.JAB1)
 
 
 @core
-def ground_choice(f, c, moves):
+def ground_choice(f, c):
     """Whatever a fighter standing, walking or crouching may begin."""
-    if f.pressed & BUTTON_B and begin_special(f, c, moves):
+    if f.pressed & BUTTON_B and begin_special(f, c):
         return
-    if ground_attack(f, moves):
+    if ground_attack(f, c):
         return
     if wants_jump(f):
         begin_jump(f)
@@ -214,17 +214,17 @@ def drop_through(f):
 
 
 @core
-def dash_choice(f, c, moves):
+def dash_choice(f, c):
     """What a dash or a run may turn into at once; False if none of it."""
-    if f.pressed & BUTTON_B and begin_special(f, c, moves):
+    if f.pressed & BUTTON_B and begin_special(f, c):
         return True
     if f.pressed & BUTTON_Z:
-        return begin_move(f, moves, m.DASH_GRAB, a.CATCH_DASH)
+        return begin_move(f, c, m.DASH_GRAB, a.CATCH_DASH)
     if f.pressed & BUTTON_A or (f.c_pressed and f.c_y == 0):
         if f.action == a.DASH and f.frame <= 3 and f.c_pressed:  # assumed: a dash begins with a smash's grace
             f.facing = math.copysign(1.0, f.c_x)
-            return begin_move(f, moves, m.FSMASH, a.FORWARD_SMASH)
-        return begin_move(f, moves, m.DASH_ATTACK, a.DASH_ATTACK)
+            return begin_move(f, c, m.FSMASH, a.FORWARD_SMASH)
+        return begin_move(f, c, m.DASH_ATTACK, a.DASH_ATTACK)
     if wants_jump(f):
         begin_jump(f)
         return True
@@ -235,9 +235,9 @@ def dash_choice(f, c, moves):
 
 
 @core
-def air_choice(f, c, moves, dodge):
+def air_choice(f, c, dodge):
     """Aerials, specials, double jump and air dodge (if `dodge`); False if none of it."""
-    if f.pressed & BUTTON_B and begin_special(f, c, moves):
+    if f.pressed & BUTTON_B and begin_special(f, c):
         return True
     x, y = f.c_x, f.c_y
     if not f.c_pressed:
@@ -248,7 +248,7 @@ def air_choice(f, c, moves, dodge):
             slot = m.UAIR if y > 0 else m.DAIR
         elif abs(x) >= DEAD_ZONE:
             slot = m.FAIR if x * f.facing > 0 else m.BAIR
-        return begin_move(f, moves, slot, a.NEUTRAL_AIR + slot - m.NAIR)
+        return begin_move(f, c, slot, a.NEUTRAL_AIR + slot - m.NAIR)
     if dodge and f.pressed & BUTTON_L:
         enter(f, a.AIR_DODGE, c.airdodge_total)
         f.safe_first = 4  # R
@@ -278,10 +278,10 @@ def air_choice(f, c, moves, dodge):
 
 
 @core
-def guard_choice(f, c, moves):
+def guard_choice(f, c):
     """Out of shield: jump, grab, spot dodge, roll; False if none of it."""
     if f.pressed & (BUTTON_A | BUTTON_Z):
-        return begin_move(f, moves, m.GRAB, a.CATCH)
+        return begin_move(f, c, m.GRAB, a.CATCH)
     if wants_jump(f):
         begin_jump(f)
         return True

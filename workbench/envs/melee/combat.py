@@ -137,17 +137,17 @@ def touches(f, o, o_height, o_halfwidth, o_radius, line):
 
 
 @core
-def find_hit(f, o, oc, moves, frames, windows):
+def find_hit(f, o, c, oc):
     """What this frame of `f`'s move does to `o`: 0 nothing, 1 hit, 2 shielded, 3 grab."""
     if f.slot < 0 or f.hitlag > 0:
         return 0
-    move = moves[f.character, f.slot]
+    move = c.moves[f.slot]
     if f.frame < move.first or f.frame > move.last:
         return 0
-    line = frames[move.frames + f.frame - 1]
+    line = move.frames[f.frame - 1]
     if line.window < 0 or untouchable(o):
         return 0
-    if f.groups >> windows[line.window].group & 1:
+    if f.groups >> move.windows[line.window].group & 1:
         return 0
     if abs(f.x - o.x) > 60 or abs(f.y - o.y) > 60:
         return 0
@@ -166,9 +166,10 @@ def find_hit(f, o, oc, moves, frames, windows):
 
 
 @core
-def strike(f, o, oc, stage, slot, frame, moves, frames, windows):
+def strike(f, o, c, oc, stage, slot, frame):
     """`f`'s hitbox in that frame of that move hits `o` (in a trade `f` has left the move already)."""
-    w = windows[frames[moves[f.character, slot].frames + frame - 1].window]
+    move = c.moves[slot]
+    w = move.windows[move.frames[frame - 1].window]
     f.groups |= 1 << w.group
     charge = 1.0 + CHARGE_BONUS * f.charge
     dealt = w.damage * stale_factor(f, slot) * charge
@@ -228,10 +229,10 @@ def hurt(f, o, oc, dealt, damage, angle, bkb, kbg, setkb, side):
 
 
 @core
-def strike_shield(f, o, oc, moves, frames, windows):
+def strike_shield(f, o, c, oc):
     """`f`'s current hitbox meets `o`'s shield; nothing enters the stale queue (R)."""
-    move = moves[f.character, f.slot]
-    w = windows[frames[move.frames + f.frame - 1].window]
+    move = c.moves[f.slot]
+    w = move.windows[move.frames[f.frame - 1].window]
     f.groups |= 1 << w.group
     dealt = math.floor(w.damage * stale_factor(f, f.slot) * (1.0 + CHARGE_BONUS * f.charge))
     powershield = o.action != a.GUARD_STUN and o.frame <= POWERSHIELD_FRAMES
@@ -289,7 +290,7 @@ def free_victim(o, oc):
 
 
 @core
-def hold(f, o, oc, moves, stage):
+def hold(f, o, c, oc, stage):
     """The victim `o` in the hands of `f`: escape, pummel, throw."""
     kind = kind_of(f)
     if kind != a.K_HOLD and kind != a.K_THROW:
@@ -299,7 +300,7 @@ def hold(f, o, oc, moves, stage):
         o.timer -= 1
         if o.pressed or (o.tap_x == 0) or (o.tap_y == 0):
             o.timer -= GRAB_ESCAPE
-        if f.action == a.PUMMEL and f.frame == moves[f.character, m.PUMMEL].release and f.logged == 0:
+        if f.action == a.PUMMEL and f.frame == c.moves[m.PUMMEL].release and f.logged == 0:
             dealt = PUMMEL_DAMAGE * stale_factor(f, m.PUMMEL)
             log_stale(f, m.PUMMEL)
             o.percent = min(o.percent + dealt, PERCENT_CAP)
@@ -308,7 +309,7 @@ def hold(f, o, oc, moves, stage):
         if o.timer <= 0:
             release(f, o)
         return
-    move = moves[f.character, f.slot]
+    move = c.moves[f.slot]
     when = move.release
     if move.weight_dependent:  # faster on the light, slower on the heavy; rounded up (R)
         when = math.ceil(when * oc.weight / 100)
@@ -377,10 +378,10 @@ def wait_hitlag(f, stage):
 
 
 @core
-def fight(f0, f1, c0, c1, stage, moves, frames, windows):
+def fight(f0, f1, c0, c1, stage):
     """Both fighters' hitboxes against each other; judged before either is applied, so that trades happen."""
-    first = find_hit(f0, f1, c1, moves, frames, windows)
-    second = find_hit(f1, f0, c0, moves, frames, windows)
+    first = find_hit(f0, f1, c0, c1)
+    second = find_hit(f1, f0, c1, c0)
     if first == 0 and second == 0:
         return
     if first == 3 and second == 3:  # two grabs at once undo each other
@@ -394,13 +395,13 @@ def fight(f0, f1, c0, c1, stage, moves, frames, windows):
         frame0 = f0.frame
         frame1 = f1.frame
         if first == 1:
-            strike(f0, f1, c1, stage, slot0, frame0, moves, frames, windows)
+            strike(f0, f1, c0, c1, stage, slot0, frame0)
         if second == 1:
-            strike(f1, f0, c0, stage, slot1, frame1, moves, frames, windows)
+            strike(f1, f0, c1, c0, stage, slot1, frame1)
     elif first == 2:
-        strike_shield(f0, f1, c1, moves, frames, windows)
+        strike_shield(f0, f1, c0, c1)
     elif second == 2:
-        strike_shield(f1, f0, c0, moves, frames, windows)
+        strike_shield(f1, f0, c1, c0)
     elif first == 3:
         seize(f0, f1)
     else:

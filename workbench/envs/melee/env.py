@@ -15,7 +15,6 @@ from workbench.envs.core import Env, EnvSpec, TimeStep
 from workbench.envs.melee.characters import character_id, character_table
 from workbench.envs.melee.controller import ACTION_SPEC
 from workbench.envs.melee.game import BEGIN, END_REASONS, SETTINGS, SHOW, STEP, advance
-from workbench.envs.melee.moves import move_tables
 from workbench.envs.melee.observation import FIELDS
 from workbench.envs.melee.render import frame_html, frame_svg
 from workbench.envs.melee.reward import RewardWeights
@@ -103,7 +102,7 @@ class MeleeMockEnv(Env):
         self._acting = np.ones((batch_size, 2), bool)
         self._legal = tuple(np.ones((batch_size, 2, size), bool) for size in ACTION_SPEC.sizes)
         shared = (
-            self._settings, character_table(), stage_table(), *move_tables(), choices_0, choices_1,
+            self._settings, character_table(), stage_table(), choices_0, choices_1,
             _ids(stage, stage_id),
         )  # fmt: skip
         written = (

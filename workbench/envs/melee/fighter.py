@@ -54,7 +54,7 @@ GET_UP_FRAMES, GET_UP_ROLL_FRAMES, GET_UP_ATTACK_SAFE = 30, 35, 26  # R
 
 
 @core
-def act(f, o, c, stage, moves, frames):
+def act(f, o, c, stage):
     """One frame outside hitlag: choose or go on with an action, then move."""
     f.frame = min(f.frame + 1, LONGEST)
     if f.invulnerable > 0:
@@ -67,44 +67,44 @@ def act(f, o, c, stage, moves, frames):
     if kind in (a.K_DEAD, a.K_REBIRTH, a.K_HELD):
         return
     if f.surface >= 0:
-        if act_on_ground(f, o, c, stage, moves, kind):
+        if act_on_ground(f, o, c, kind):
             return
         if f.surface >= 0:
             step = 0.0
-            if f.slot >= 0 and f.frame <= moves[f.character, f.slot].total:
-                step = frames[moves[f.character, f.slot].frames + f.frame - 1].step
+            if f.slot >= 0 and f.frame <= m.FRAMES:
+                step = c.moves[f.slot].frames[f.frame - 1].step
             move_on_ground(f, c, stage, step)
             return
     elif kind in (a.K_LEDGE, a.K_LEDGE_OPTION):
-        if act_on_ledge(f, c, stage, moves, kind):
+        if act_on_ledge(f, c, stage, kind):
             return
     else:
-        act_in_air(f, c, moves, kind)
-    move_in_air(f, o, c, stage, moves)
+        act_in_air(f, c, kind)
+    move_in_air(f, o, c, stage)
 
 
 @core
-def act_on_ground(f, o, c, stage, moves, kind):
+def act_on_ground(f, o, c, kind):
     """The grounded half of the state machine; True where the fighter does not move by itself."""
     if kind == a.K_FREE:
         apply_friction(f, c)
-        ground_choice(f, c, moves)
+        ground_choice(f, c)
     elif kind in (a.K_GROUND_MOVE, a.K_THROW):
-        act_in_move(f, c, moves)
+        act_in_move(f, c)
     elif kind == a.K_LAG:
         apply_friction(f, c)
         if f.action == a.GUARD_OFF and wants_jump(f):
             begin_jump(f)
         elif f.frame > f.total:
             end_on_ground(f)
-            ground_choice(f, c, moves)
+            ground_choice(f, c)
     elif kind in (a.K_DASH, a.K_RUN):
-        act_in_dash(f, c, moves)
+        act_in_dash(f, c)
     elif kind == a.K_SQUAT:
         apply_friction(f, c)
-        act_in_jump_squat(f, c, moves)
+        act_in_jump_squat(f, c)
     elif kind == a.K_GUARD:
-        act_in_guard(f, c, moves)
+        act_in_guard(f, c)
     elif kind == a.K_GUARD_STUN:
         apply_friction(f, c)
         f.shield = max(f.shield - SHIELD_DRAIN * f.shield_held, 0.0)
@@ -118,8 +118,8 @@ def act_on_ground(f, o, c, stage, moves, kind):
                 enter(f, a.DASH, 0)
             else:
                 enter(f, a.WAIT, 0)
-                ground_choice(f, c, moves)
-        elif not ground_attack(f, moves) and wants_jump(f):
+                ground_choice(f, c)
+        elif not ground_attack(f, c) and wants_jump(f):
             begin_jump(f)
     elif kind == a.K_BRAKE:
         apply_friction(f, c)
@@ -127,26 +127,26 @@ def act_on_ground(f, o, c, stage, moves, kind):
             begin_jump(f)
         elif f.frame > f.total:
             enter(f, a.WAIT, 0)
-            ground_choice(f, c, moves)
+            ground_choice(f, c)
     elif kind == a.K_EVADE:
         if f.frame > f.total:
             if f.action == a.ROLL_FORWARD:
                 f.facing = -f.facing
             end_on_ground(f)
-            ground_choice(f, c, moves)
+            ground_choice(f, c)
     elif kind == a.K_HURT:
         apply_friction(f, c)
         f.hitstun -= 1
         if f.hitstun <= 0:
             enter(f, a.WAIT, 0)
-            ground_choice(f, c, moves)
+            ground_choice(f, c)
     elif kind == a.K_DOWN:
-        act_lying(f, c, moves)
+        act_lying(f, c)
     elif kind == a.K_LEDGE_OPTION:
         if f.frame > f.total:
             f.vx = 0
             end_on_ground(f)
-            ground_choice(f, c, moves)
+            ground_choice(f, c)
     elif kind == a.K_RECOVERY:
         if f.frame <= c.recovery_startup:
             apply_friction(f, c)
@@ -155,7 +155,7 @@ def act_on_ground(f, o, c, stage, moves, kind):
             f.vy = 0
             act_in_recovery(f, c)
     elif kind == a.K_HOLD:
-        act_holding(f, o, moves)
+        act_holding(f, o, c)
         return True
     elif kind == a.K_BREAK:
         f.vx = 0
@@ -169,9 +169,9 @@ def act_on_ground(f, o, c, stage, moves, kind):
 
 
 @core
-def act_in_move(f, c, moves):
+def act_in_move(f, c):
     apply_friction(f, c)
-    move = moves[f.character, f.slot]
+    move = c.moves[f.slot]
     if (
         a.FORWARD_SMASH <= f.action < a.NEUTRAL_AIR
         and f.frame == max(move.first // 2, 2)
@@ -188,20 +188,18 @@ def act_in_move(f, c, moves):
     elif f.action == a.DOWN_ATTACK or kind_of(f) == a.K_THROW:
         if f.frame > f.total:
             end_on_ground(f)
-    elif f.action == a.JAB1 and f.pressed & BUTTON_A and f.frame > move.last and moves[f.character, m.JAB2].total > 0:
-        begin_move(f, moves, m.JAB2, a.JAB1 + 1)
-    elif (
-        f.action == a.JAB1 + 1 and f.pressed & BUTTON_A and f.frame > move.last and moves[f.character, m.JAB3].total > 0
-    ):
-        begin_move(f, moves, m.JAB3, a.JAB1 + 2)
+    elif f.action == a.JAB1 and f.pressed & BUTTON_A and f.frame > move.last and c.moves[m.JAB2].total > 0:
+        begin_move(f, c, m.JAB2, a.JAB1 + 1)
+    elif f.action == a.JAB1 + 1 and f.pressed & BUTTON_A and f.frame > move.last and c.moves[m.JAB3].total > 0:
+        begin_move(f, c, m.JAB3, a.JAB1 + 2)
     elif f.frame > f.total:
         end_on_ground(f)
-        ground_choice(f, c, moves)
+        ground_choice(f, c)
     elif f.frame >= move.free:
         before = f.action
         slot = f.slot
         frame = f.frame
-        ground_choice(f, c, moves)
+        ground_choice(f, c)
         if f.action == a.WAIT:  # nothing chosen: the animation runs on
             f.action = before
             f.slot = slot
@@ -210,9 +208,9 @@ def act_in_move(f, c, moves):
 
 
 @core
-def act_in_dash(f, c, moves):
+def act_in_dash(f, c):
     forward = f.stick_x * f.facing
-    if dash_choice(f, c, moves):
+    if dash_choice(f, c):
         return
     if f.action == a.DASH and forward <= -DASH_STICK and f.tap_x < DASH_TAP:
         f.facing = -f.facing
@@ -240,16 +238,16 @@ def act_in_dash(f, c, moves):
             enter(f, a.RUN, 0)
         else:
             enter(f, a.WAIT, 0)
-            ground_choice(f, c, moves)
+            ground_choice(f, c)
     elif f.action == a.RUN and forward < RUN_STICK:
         enter(f, a.RUN_BRAKE, BRAKE_FRAMES)
 
 
 @core
-def act_in_jump_squat(f, c, moves):
+def act_in_jump_squat(f, c):
     if f.frame <= c.jumpsquat_frames:
         if f.pressed & BUTTON_Z or (f.c_pressed and f.c_y > 0) or (f.pressed & BUTTON_A and f.stick_y > 0.5):
-            ground_attack(f, moves)
+            ground_attack(f, c)
         return
     held = (f.buttons & BUTTON_X) != 0 or f.stick_y >= 0.6625
     speed = f.vx * c.ground_to_air_mult + f.stick_x * c.jump_h_initial
@@ -261,17 +259,17 @@ def act_in_jump_squat(f, c, moves):
     enter(f, a.JUMP_FORWARD if f.stick_x * f.facing >= 0 else a.JUMP_BACKWARD, 0)
     f.tap_y = NEVER  # the tap that jumped is spent
     f.pressed &= ~BUTTON_X
-    if air_choice(f, c, moves, True):
+    if air_choice(f, c, True):
         act_in_air_dodge(f)
 
 
 @core
-def act_in_guard(f, c, moves):
+def act_in_guard(f, c):
     apply_friction(f, c)
     f.shield -= SHIELD_DRAIN
     if f.shield <= 0:
         break_shield(f, c)
-    elif guard_choice(f, c, moves):
+    elif guard_choice(f, c):
         return
     elif f.action == a.GUARD_ON and f.frame > GUARD_ON_FRAMES:
         enter(f, a.GUARD, 0)
@@ -291,14 +289,14 @@ def break_shield(f, c):
 
 
 @core
-def act_lying(f, c, moves):
+def act_lying(f, c):
     f.vx = 0
     if f.action == a.DOWN_BOUND:
         if f.frame > f.total:
             enter(f, a.DOWN_WAIT, DOWN_WAIT_FRAMES)
         return
     if f.pressed & (BUTTON_A | BUTTON_B):
-        begin_move(f, moves, m.GETUP_ATTACK, a.DOWN_ATTACK)
+        begin_move(f, c, m.GETUP_ATTACK, a.DOWN_ATTACK)
         f.safe_first = 1
         f.safe_last = GET_UP_ATTACK_SAFE
     elif abs(f.stick_x) >= 0.7:
@@ -317,7 +315,7 @@ def act_lying(f, c, moves):
 
 
 @core
-def act_holding(f, o, moves):
+def act_holding(f, o, c):
     """The grabber: pummel or throw; the victim's escape is counted in `combat`."""
     if f.action == a.PUMMEL:
         if f.frame > f.total:
@@ -332,18 +330,18 @@ def act_holding(f, o, moves):
             throw = 2 if y > 0 else 3
         else:
             throw = 0 if x * f.facing > 0 else 1
-    if throw >= 0 and begin_move(f, moves, m.FTHROW + throw, a.THROW_FORWARD + throw):
+    if throw >= 0 and begin_move(f, c, m.FTHROW + throw, a.THROW_FORWARD + throw):
         if o.action != a.THROWN_FORWARD + throw:
             enter(o, a.THROWN_FORWARD + throw, 0)
     elif f.pressed & BUTTON_A:
-        begin_move(f, moves, m.PUMMEL, a.PUMMEL)
+        begin_move(f, c, m.PUMMEL, a.PUMMEL)
 
 
 @core
-def act_in_air(f, c, moves, kind):
+def act_in_air(f, c, kind):
     """The airborne half of the state machine: choices, then own velocity."""
     if kind in (a.K_AIR, a.K_DROP):
-        if air_choice(f, c, moves, True):
+        if air_choice(f, c, True):
             if kind_of(f) == a.K_AIR_DODGE:
                 act_in_air_dodge(f)
                 return
@@ -354,14 +352,14 @@ def act_in_air(f, c, moves, kind):
         drift(f, c)
         fall(f, c)
     elif kind == a.K_AIR_MOVE:
-        move = moves[f.character, f.slot]
+        move = c.moves[f.slot]
         drift(f, c)
         if f.frame > f.total:
             enter(f, a.FALL, 0)
-            air_choice(f, c, moves, True)
-        elif (f.frame >= move.free and air_choice(f, c, moves, True)) or (
+            air_choice(f, c, True)
+        elif (f.frame >= move.free and air_choice(f, c, True)) or (
             move.jump_cancel > 0 and f.frame >= move.jump_cancel and f.air_jumps > 0 and wants_jump(f)
-            and air_choice(f, c, moves, False)
+            and air_choice(f, c, False)
         ):  # fmt: skip
             pass
         else:
@@ -373,7 +371,7 @@ def act_in_air(f, c, moves, kind):
             end_in_air(f)
         fall(f, c)
     elif kind == a.K_TUMBLE:
-        if not air_choice(f, c, moves, False):
+        if not air_choice(f, c, False):
             try_fast_fall(f, c)
             if abs(f.stick_x) >= DASH_STICK and f.tap_x < DASH_TAP:  # a tap ends the tumble
                 enter(f, a.FALL, 0)

@@ -171,13 +171,13 @@ def update_dead(f, o, c, stage):
 
 
 @core
-def update(f, o, c, stage, moves, frames):
+def update(f, o, c, stage):
     if update_dead(f, o, c, stage):
         return
     if f.hitlag > 0:
         wait_hitlag(f, stage)
         return
-    act(f, o, c, stage, moves, frames)
+    act(f, o, c, stage)
 
 
 @core
@@ -212,15 +212,15 @@ def check_death(f, stage):
 
 
 @core
-def play_frame(game, f0, f1, c0, c1, stage, moves, frames, windows):
+def play_frame(game, f0, f1, c0, c1, stage):
     game.frame += 1
-    update(f0, f1, c0, stage, moves, frames)
-    update(f1, f0, c1, stage, moves, frames)
+    update(f0, f1, c0, stage)
+    update(f1, f0, c1, stage)
     if a.KIND[f0.action] == a.K_HELD and f0.hitlag == 0:
-        hold(f1, f0, c0, moves, stage)
+        hold(f1, f0, c1, c0, stage)
     if a.KIND[f1.action] == a.K_HELD and f1.hitlag == 0:
-        hold(f0, f1, c1, moves, stage)
-    fight(f0, f1, c0, c1, stage, moves, frames, windows)
+        hold(f0, f1, c0, c1, stage)
+    fight(f0, f1, c0, c1, stage)
     check_death(f0, stage)
     check_death(f1, stage)
 
@@ -262,7 +262,7 @@ def _build(stamp: int):
 
     @numba.njit(error_model="numpy", nogil=True, cache=True)
     def advance(
-        command, first, games, fighters, actions, settings, characters, stages, moves, frames, windows,
+        command, first, games, fighters, actions, settings, characters, stages,
         choices_0, choices_1, choices_stage, numbers, states, who, where, final_numbers, final_states, final_who,
         final_where, reward, terminated, truncated, outcome, length, end_reason, seeds,
     ):  # fmt: skip
@@ -305,7 +305,7 @@ def _build(stamp: int):
                 for _ in range(s.frames_per_decision):
                     read_controller(f0, actions[b, 0, 0], actions[b, 0, 1], actions[b, 0, 2], actions[b, 0, 3])
                     read_controller(f1, actions[b, 1, 0], actions[b, 1, 1], actions[b, 1, 2], actions[b, 1, 3])
-                    play_frame(game, f0, f1, c0, c1, stage, moves, frames, windows)
+                    play_frame(game, f0, f1, c0, c1, stage)
                     if f0.stocks <= 0 or f1.stocks <= 0:
                         over = 1
                     elif game.frame >= s.time_limit:
@@ -352,7 +352,7 @@ def _build(stamp: int):
 
 _CORE_FILES = (
     "actions", "characters", "choices", "combat", "controller", "fighter", "game", "ledge", "moves", "observation",
-    "physics", "reward", "stages", "state",
+    "physics", "reward", "stages", "state", "tables",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ SLOW_PERCENT = 100.0  # R: ledge options are slower from here on
 
 
 @core
-def act_on_ledge(f, c, stage, moves, kind):
+def act_on_ledge(f, c, stage, kind):
     """Hanging, and the ways off; False once the fighter is falling."""
     side = -f.facing
     slow = f.percent >= SLOW_PERCENT
@@ -24,7 +24,7 @@ def act_on_ledge(f, c, stage, moves, kind):
                 enter(f, a.CLIFF_WAIT, 0)
             return True
         if f.pressed & (BUTTON_A | BUTTON_B) or f.c_pressed:
-            begin_move(f, moves, m.LEDGE_ATTACK, a.CLIFF_ATTACK_SLOW if slow else a.CLIFF_ATTACK)
+            begin_move(f, c, m.LEDGE_ATTACK, a.CLIFF_ATTACK_SLOW if slow else a.CLIFF_ATTACK)
             f.safe_last = 53 if slow else 21
         elif f.shield_held:
             enter(f, a.CLIFF_ROLL_SLOW if slow else a.CLIFF_ROLL, 79 if slow else 49)

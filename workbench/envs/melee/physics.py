@@ -178,7 +178,7 @@ def move_on_ground(f, c, stage, step):
 
 
 @core
-def land(f, c, moves, surface, height):
+def land(f, c, surface, height):
     """Come down on a surface: what the fighter was doing decides what follows."""
     kind = kind_of(f)
     action = f.action
@@ -191,7 +191,7 @@ def land(f, c, moves, surface, height):
     if kind == a.K_AIR_MOVE and NAIR <= f.slot <= DAIR:
         slot = f.slot
         frame = f.frame
-        m = moves[f.character, slot]
+        m = c.moves[slot]
         if frame < m.autocancel_before or frame > m.autocancel_after:
             enter(f, a.LANDING, c.landing_lag_normal)
         else:
@@ -199,8 +199,8 @@ def land(f, c, moves, surface, height):
             if f.since_shield < LCANCEL_FRAMES:
                 lag = lag // 2
             enter(f, a.LANDING_AERIAL + slot - NAIR, lag)
-    elif kind == a.K_AIR_MOVE and moves[f.character, f.slot].landing_lag > 0:
-        enter(f, a.LANDING_SPECIAL, moves[f.character, f.slot].landing_lag)
+    elif kind == a.K_AIR_MOVE and c.moves[f.slot].landing_lag > 0:
+        enter(f, a.LANDING_SPECIAL, c.moves[f.slot].landing_lag)
     elif kind == a.K_AIR_DODGE:
         enter(f, a.LANDING_SPECIAL, SPECIAL_LANDING)
     elif kind in (a.K_RECOVERY, a.K_HELPLESS):
@@ -240,7 +240,7 @@ def tech(f, c):
 
 
 @core
-def move_in_air(f, o, c, stage, moves):
+def move_in_air(f, o, c, stage):
     """Advance through the air; land, slide down walls, catch ledges."""
     decay_knockback(f, c)
     old_x = f.x
@@ -263,7 +263,7 @@ def move_in_air(f, o, c, stage, moves):
                     height = level
         if landed >= 0:
             f.x = new_x
-            land(f, c, moves, landed, height)
+            land(f, c, landed, height)
             return
     # The stage's underside is not modelled: a wall goes straight down from each ledge (assumed).
     if new_y < stage.ledge_y and abs(new_x) < stage.edge and old_y <= ground_height(stage, 0, old_x) - CONTACT:

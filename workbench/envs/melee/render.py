@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workbench.envs.melee import actions as a
 from workbench.envs.melee.characters import character_names, character_table
-from workbench.envs.melee.moves import MOVE_NAMES, move_tables
+from workbench.envs.melee.moves import FRAMES, MOVE_NAMES, move_table
 from workbench.envs.melee.stages import stage_names, stage_table
 
 COLOURS = ("#c0392b", "#2c6fbb")
@@ -72,13 +72,12 @@ def _fighter(fighter, colour) -> list[str]:
     slot, frame = int(fighter["slot"]), int(fighter["frame"])
     if slot < 0:
         return parts
-    tables = move_tables()
-    move = tables.move[int(fighter["character"]), slot]
+    move = move_table()[int(fighter["character"]), slot]
     parts.append(
         f'<text x="{x:.1f}" y="{-y - height - 4:.1f}" font-size="9" text-anchor="middle">{MOVE_NAMES[slot]}</text>'
     )
-    if 1 <= frame <= move["total"] and tables.frame[move["frames"] + frame - 1]["window"] >= 0:
-        line = tables.frame[move["frames"] + frame - 1]
+    if 1 <= frame <= min(move["total"], FRAMES) and move["frames"]["window"][frame - 1] >= 0:
+        line = move["frames"][frame - 1]
         for k in range(int(line["circles"])):
             cx, cy = x + facing * float(line["x"][k]), y + float(line["y"][k])
             parts.append(

@@ -16,7 +16,7 @@ from workbench.envs.melee import actions as a
 from workbench.envs.melee import moves as m
 from workbench.envs.melee.characters import character_table
 from workbench.envs.melee.controller import ACTION_SPEC, MAIN_STICK
-from workbench.envs.melee.moves import move_tables
+from workbench.envs.melee.moves import move_table
 from workbench.envs.melee.observation import NUMBER_NAMES, PERCENT, POSITION, SPEED
 from workbench.envs.players import ScriptedPlayer, register_scripted
 
@@ -86,22 +86,22 @@ class MoveBook(NamedTuple):
 @cache
 def move_book() -> MoveBook:
     """Read off the move tables once."""
-    tables = move_tables()
-    shape = (len(tables.move), len(_BOOK))
+    table = move_table()
+    shape = (len(table), len(_BOOK))
     box, first = np.zeros((*shape, 4), np.float32), np.zeros(shape, np.float32)
     damage, force = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for character in range(shape[0]):
         for row, (slot, _) in enumerate(_BOOK):
-            move = tables.move[character, slot]
+            move = table[character, slot]
             if not move["first"]:
                 continue
-            lines = tables.frame[move["frames"] + move["first"] - 1 : move["frames"] + move["last"]]
+            lines = move["frames"][move["first"] - 1 : move["last"]]
             lines = lines[lines["window"] >= 0]
             used = np.arange(lines["x"].shape[1]) < lines["circles"][:, None]
             x, y, r = (lines[name][used] for name in "xyr")
             box[character, row] = (x - r).min(), (x + r).max(), (y - r).min(), (y + r).max()
             first[character, row] = move["first"]
-            window = tables.window[lines["window"]]
+            window = move["windows"][lines["window"]]
             worth = np.exp(-move["first"] / 12) / np.sqrt(min(move["total"], move["free"]))
             damage[character, row] = worth * (4.0 if move["is_grab"] else window["damage"].max())
             at_120 = 0.12 * 120 + 0.06 * 120 * window["damage"]

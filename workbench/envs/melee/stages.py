@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from workbench.envs.melee.characters import rows, short_name
+from workbench.envs.melee.tables import rows, short_name
 
 STAGE_IDS = 33  # tokens: Slippi stage ids 0..32
 SURFACES = 4  # the ground is surface 0, platforms follow
