@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.learning.objective import explained_variance, ppo_objective
+from workbench.learning.objective import explained_variance, normalised, ppo_objective
 
-PLAIN = {"clip": 0.2, "value_clip": None, "value_weight": 1.0, "entropy_weight": 0.0, "normalise": False}
+PLAIN = {"clip": 0.2, "value_clip": None, "value_weight": 1.0, "entropy_weight": 0.0}
 
 
 def row(*values):
@@ -53,6 +53,13 @@ def test_kl_entropy_and_explained_variance_worked_by_hand():
     assert math.isnan(explained_variance(np.array([1.0, 2]), np.array([1.0, 1])))
 
 
+def test_advantages_normalised_by_hand():
+    # 1 and 5 are chosen: mean 3, deviation 2
+    chosen = np.array([[True, False, True]])
+    assert normalised(row(1.0, 100.0, 5.0), chosen)[chosen] == pytest.approx([-1, 1])
+    assert normalised(row(7.0), np.array([[True]])) == pytest.approx(7)
+
+
 @pytest.mark.parametrize("value_clip", [None, 0.2])
 @pytest.mark.parametrize("normalise", [False, True])
 def test_derivatives_equal_those_of_the_formula_in_torch(value_clip, normalise):
@@ -64,8 +71,8 @@ def test_derivatives_equal_those_of_the_formula_in_torch(value_clip, normalise):
     entropy = generator.random(shape).astype(np.float32)
     chosen = generator.random(shape) < 0.7
     found = ppo_objective(
-        log_prob, entropy, value, old_log_prob, old_value, advantage, target, chosen, clip=0.2, value_clip=value_clip,
-        value_weight=0.5, entropy_weight=0.01, normalise=normalise,
+        log_prob, entropy, value, old_log_prob, old_value, normalised(advantage, chosen) if normalise else advantage,
+        target, chosen, clip=0.2, value_clip=value_clip, value_weight=0.5, entropy_weight=0.01,
     )  # fmt: skip
 
     leaves = [torch.tensor(array, requires_grad=True) for array in (log_prob, entropy, value)]

@@ -82,6 +82,20 @@ def test_same_seed_same_run_and_another_seed_another():
     assert (weights[0] == weights[1]).all() and (weights[0] != weights[2]).any()
 
 
+@pytest.mark.parametrize("backbone", ["mlp", "gru"])
+def test_threads_change_nothing_but_rounding(backbone):
+    weights = {}
+    for threads in (1, 3, 3):
+        policy = PolicySettings(backbone=backbone, separate_critic=True)
+        learner = ppo("leduc", 8, policy=policy, steps=16, threads=threads, epochs=1, minibatches=2)
+        metrics = learner.update()
+        if threads in weights:
+            assert (weights[threads] == learner.optimizer.flat).all()  # the same, bit for bit, each time
+        weights[threads] = learner.optimizer.flat.clone()
+    assert weights[1].numpy() == pytest.approx(weights[3].numpy(), abs=2e-5)
+    assert metrics["losses/entropy"] == pytest.approx(0.9, abs=0.25)
+
+
 def test_frozen_members_never_change():
     env = envs.make("kuhn", 16)
     policy = Policy.create(env.spec, device="cpu")

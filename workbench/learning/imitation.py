@@ -173,7 +173,8 @@ class Imitation:
             error * np.float32(settings.value_weight / (count * self.value_scale.scale**2)),
         ]
         derivatives = [torch.from_numpy(one.astype(np.float32)).to(self.policy.device) for one in derivatives]
-        norm = self.optimizer.step(outputs, derivatives, learning_rate, settings.max_gradient_norm)
+        gradient = self.optimizer.differentiate(outputs, derivatives)
+        norm = self.optimizer.step(gradient, learning_rate, settings.max_gradient_norm)
         if self.average is not None:
             self.average.lerp_(self.optimizer.flat, 1 - settings.average)
         figures["policy_loss"].append(-(weight * np.where(known, log_prob, 0)).sum() / total)

@@ -35,7 +35,7 @@ class Objective(NamedTuple):
 
 def ppo_objective(
     log_prob, entropy, value, old_log_prob, old_value, advantage, target, chosen,
-    *, clip, value_clip, value_weight, entropy_weight, normalise,
+    *, clip, value_clip, value_weight, entropy_weight,
 ) -> Objective:  # fmt: skip
     """policy_loss + value_weight * value_loss - entropy_weight * entropy, differentiated.
 
@@ -49,14 +49,13 @@ def ppo_objective(
         advantage, target: `[T, N]`; the value's target is the advantage plus the old value.
         chosen: bool `[T, N]`, the decisions that count.
         clip: epsilon; value_clip: None does not clip.
-        normalise: shift and scale the chosen advantages to mean 0 and standard deviation 1.
 
     Source: Schulman et al. 2017, arXiv 1707.06347, eq. 7; approx_kl: Schulman 2020, "Approximating KL divergence", k3.
     """
     derivatives = np.zeros((3, *chosen.shape), np.float32)
     figures = _objective(
         log_prob, entropy, value, old_log_prob, old_value, advantage, target, chosen, clip,
-        np.inf if value_clip is None else value_clip, value_weight, entropy_weight, normalise, derivatives,
+        np.inf if value_clip is None else value_clip, value_weight, entropy_weight, derivatives,
     )  # fmt: skip
     return Objective(derivatives[0], derivatives[1], derivatives[2], *figures)
 
@@ -64,27 +63,20 @@ def ppo_objective(
 @numba.njit(cache=True, nogil=True)
 def _objective(
     log_prob, entropy, value, old_log_prob, old_value, advantage, target, chosen, clip, value_clip, value_weight,
-    entropy_weight, normalise, derivatives,
+    entropy_weight, derivatives,
 ):  # fmt: skip
     steps, rows = chosen.shape
-    count, mean, square = 0, 0.0, 0.0
+    count = 0
     for t in range(steps):
         for n in range(rows):
-            if chosen[t, n]:
-                count += 1
-                mean += advantage[t, n]
-                square += advantage[t, n] * advantage[t, n]
-    shift, scale = 0.0, 1.0
-    if normalise and count > 1:
-        shift = mean / count
-        scale = 1 / (math.sqrt(max(square / count - shift * shift, 0.0)) + 1e-8)
+            count += chosen[t, n]
     policy_loss, value_loss, entropies, kl, clipped = 0.0, 0.0, 0.0, 0.0, 0
     for t in range(steps):
         for n in range(rows):
             if not chosen[t, n]:
                 continue
-            gain = (advantage[t, n] - shift) * scale
-            log_ratio = float(log_prob[t, n] - old_log_prob[t, n])
+            gain = np.float64(advantage[t, n])
+            log_ratio = np.float64(log_prob[t, n] - old_log_prob[t, n])
             ratio = math.exp(log_ratio)
             free, kept = ratio * gain, min(max(ratio, 1 - clip), 1 + clip) * gain
             policy_loss -= min(free, kept)
@@ -96,8 +88,8 @@ def _objective(
             derivatives[1, t, n] = -entropy_weight / count
             entropies += entropy[t, n]
 
-            error = float(value[t, n] - target[t, n])
-            moved = float(value[t, n] - old_value[t, n])
+            error = np.float64(value[t, n] - target[t, n])
+            moved = np.float64(value[t, n] - old_value[t, n])
             kept_error = old_value[t, n] + min(max(moved, -value_clip), value_clip) - target[t, n]
             if abs(moved) > value_clip and abs(kept_error) > abs(error):
                 value_loss += 0.5 * kept_error * kept_error
@@ -105,6 +97,27 @@ def _objective(
                 value_loss += 0.5 * error * error
                 derivatives[2, t, n] = value_weight * error / count
     return policy_loss / count, value_loss / count, entropies / count, kl / count, clipped / count
+
+
+@numba.njit(cache=True, nogil=True)
+def normalised(advantage, chosen):
+    """Advantages `[T, N]`, the chosen ones shifted and scaled to mean 0 and standard deviation 1."""
+    steps, rows = chosen.shape
+    count, total, square = 0, 0.0, 0.0
+    for t in range(steps):
+        for n in range(rows):
+            if chosen[t, n]:
+                count += 1
+                total += advantage[t, n]
+                square += advantage[t, n] * advantage[t, n]
+    mean = total / max(count, 1)
+    spread = math.sqrt(max(square / max(count, 1) - mean * mean, 0.0))
+    found = advantage.copy()
+    if count > 1:
+        for t in range(steps):
+            for n in range(rows):
+                found[t, n] = (advantage[t, n] - mean) / (spread + 1e-8)
+    return found
 
 
 def explained_variance(value, target) -> float:

@@ -26,7 +26,6 @@ class FlatAdam:
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self.flat = torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
-        self.gradient = torch.zeros_like(self.flat)
         self.mean, self.square = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
         self.scratch = torch.empty_like(self.flat)
         self.units: torch.Tensor | None = None
@@ -45,12 +44,24 @@ class FlatAdam:
         for parameter in module.parameters():
             self.units[self.spans[id(parameter)]] = unit
 
-    def step(self, outputs, derivatives, learning_rate: float, max_norm: float | None = None) -> float:
-        """Move against the gradient.
+    def differentiate(self, outputs, derivatives=None) -> torch.Tensor:
+        """The gradient as one vector.
 
         Args:
             outputs: tensors that depend on the parameters: a loss, or what a loss is computed from.
             derivatives: of the loss by each of `outputs`; None where the outputs are losses.
+        """
+        gradients = torch.autograd.grad(
+            outputs, self.parameters, derivatives, allow_unused=True, materialize_grads=True
+        )
+        return torch.cat([gradient.reshape(-1) for gradient in gradients])
+
+    @torch.no_grad()
+    def step(self, gradient: torch.Tensor, learning_rate: float, max_norm: float | None = None) -> float:
+        """Move against the gradient.
+
+        Args:
+            gradient: from `differentiate`; overwritten.
             learning_rate: for this step.
             max_norm: scale the gradient down to this norm where it is longer; None never does.
 
@@ -60,15 +71,7 @@ class FlatAdam:
         Raises:
             FloatingPointError: the gradient is not finite; nothing was moved.
         """
-        gradients = torch.autograd.grad(
-            outputs, self.parameters, derivatives, allow_unused=True, materialize_grads=True
-        )
-        with torch.no_grad():
-            torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
-            return self._descend(learning_rate, max_norm)
-
-    def _descend(self, learning_rate, max_norm) -> float:
-        gradient, scratch = self.gradient, self.scratch
+        scratch = self.scratch
         if self.units is not None:
             gradient.mul_(self.units)
         norm = float(torch.linalg.vector_norm(gradient))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +20,7 @@ import torch
 
 from workbench.envs.core import Env
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
-from workbench.learning.objective import Objective, explained_variance, ppo_objective
+from workbench.learning.objective import Objective, explained_variance, normalised, ppo_objective
 from workbench.learning.optimizer import FlatAdam
 from workbench.learning.returns import decision_advantage
 from workbench.learning.rollout import CURRENT, Collector, Rollout
@@ -48,6 +50,7 @@ class PPOSettings:
         target_kl: stop a rollout's passes when a minibatch's approximate KL exceeds 1.5 times this; None never.
         normalise: advantages to mean 0 and deviation 1 over each `"minibatch"`, the `"rollout"`, or `"none"`.
         eps, weight_decay: Adam's.
+        threads: among which each minibatch is split; the result depends on it by rounding only.
     """
 
     steps: int = 128
@@ -69,13 +72,14 @@ class PPOSettings:
     normalise: str = "minibatch"
     eps: float = 1e-5
     weight_decay: float = 0.0
+    threads: int = 1
 
     def __post_init__(self):
         for name in ("learning_rate_schedule", "clip_schedule"):
             object.__setattr__(self, name, Schedule.of(getattr(self, name)))
         if self.normalise not in ("minibatch", "rollout", "none"):
             raise ValueError(f"normalise={self.normalise!r}: expected 'minibatch', 'rollout' or 'none'")
-        for name in ("steps", "epochs", "minibatches", "total_frames"):
+        for name in ("steps", "epochs", "minibatches", "total_frames", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
         if not (0 <= self.discount <= 1 and 0 <= self.trace <= 1 and self.clip > 0):
@@ -98,6 +102,22 @@ class Minibatch(NamedTuple):
     advantage: np.ndarray
     target: np.ndarray
     chosen: np.ndarray
+
+    def split(self, parts: int) -> list[tuple[Minibatch, float]]:
+        """At most so many minibatches of neighbouring rows, each with its share of the chosen decisions."""
+        if parts == 1:
+            return [(self, 1.0)]
+        rows, sequence, found = self.chosen.shape[1], self.sequence, []
+        for start, end in pairwise(np.linspace(0, rows, parts + 1).astype(int).tolist()):
+            share = self.chosen[:, start:end].sum() / self.chosen.sum()
+            if share:
+                cells = np.s_[:, start:end]
+                grids = (None if grid is None else grid[cells] for grid in (sequence.legal, sequence.action))
+                memory = (None if grid is None else grid[cells] for grid in (sequence.reset, sequence.acting))
+                inputs = Inputs(*(part[cells] for part in sequence.inputs))
+                part = Sequence(inputs, *grids, sequence.state[start:end], *memory)
+                found.append((Minibatch(part, *(grid[cells] for grid in self[1:])), float(share)))
+        return found
 
 
 ExtraLoss = Callable[[Minibatch, Evaluation], tuple[torch.Tensor, dict[str, float]]]
@@ -131,6 +151,11 @@ class PPO:
         self.optimizer = FlatAdam(policy, eps=self.settings.eps, weight_decay=self.settings.weight_decay)
         self.value_scale = ValueScale(policy, self.optimizer, self.settings.scale_values)
         self.collector = Collector(env, policy, self.settings.steps, self.generator, opponents, seed)
+        # a thread that was not told how many of its own to use takes all cores for its first matrix products, and rounds
+        # them differently
+        self._threads = ThreadPoolExecutor(
+            self.settings.threads, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)
+        )
         self.frames = self.decisions = self.updates = 0
 
     @property
@@ -178,24 +203,39 @@ class PPO:
 
     def _learn(self, minibatch: Minibatch, learning_rate: float, clip: float, metrics) -> None:
         """One step of gradient descent on policy_loss + value_weight * value_loss - entropy_weight * entropy."""
+        settings = self.settings
+        if settings.normalise == "minibatch":
+            minibatch = minibatch._replace(advantage=normalised(minibatch.advantage, minibatch.chosen))
+        parts = minibatch.split(settings.threads)
+        running = [self._threads.submit(self._differentiate, *part, clip) for part in parts[1:]]
+        gradient, figures = self._differentiate(*parts[0], clip)
+        for other, more in (future.result() for future in running):
+            gradient += other
+            figures = {name: figures[name] + more[name] for name in figures}
+        figures["losses/gradient_norm"] = self.optimizer.step(gradient, learning_rate, settings.max_gradient_norm)
+        for name, figure in figures.items():
+            metrics[name].append(figure)
+
+    def _differentiate(self, minibatch: Minibatch, share: float, clip: float) -> tuple[torch.Tensor, dict[str, float]]:
+        """Gradient and figures of a part of a minibatch, in proportion to its share of the decisions."""
         settings, unit = self.settings, self.value_scale.scale
         evaluation = self.policy.evaluate(minibatch.sequence)
         outputs = (evaluation.log_prob, evaluation.entropy, evaluation.value)
         objective = ppo_objective(
             *(output.numpy(force=True) for output in outputs), *minibatch[1:], clip=clip,
-            value_clip=None if settings.value_clip is None else settings.value_clip * unit, value_weight=settings.value_weight / unit**2,
-            entropy_weight=settings.entropy_weight, normalise=settings.normalise == "minibatch",
+            value_clip=None if settings.value_clip is None else settings.value_clip * unit,
+            value_weight=settings.value_weight / unit**2, entropy_weight=settings.entropy_weight,
         )  # fmt: skip
-        derivatives = tuple(torch.from_numpy(derivative).to(self.policy.device) for derivative in objective[:3])
+        derivatives = [torch.from_numpy(derivative).to(self.policy.device) for derivative in objective[:3]]
+        figures = {f"losses/{name}": getattr(objective, name) for name in Objective._fields[3:]}
         if self.extra_loss is not None:
             extra, measured = self.extra_loss(minibatch, evaluation)
-            outputs, derivatives = (*outputs, extra), (*derivatives, torch.ones_like(extra))
-            for name, figure in measured.items():
-                metrics[name].append(figure)
-        norm = self.optimizer.step(outputs, derivatives, learning_rate, settings.max_gradient_norm)
-        for name, figure in zip(Objective._fields[3:], objective[3:], strict=True):
-            metrics[f"losses/{name}"].append(figure)
-        metrics["losses/gradient_norm"].append(norm)
+            outputs, derivatives = (*outputs, extra), [*derivatives, torch.ones_like(extra)]
+            figures |= measured
+        if share != 1:
+            derivatives = [derivative * share for derivative in derivatives]
+            figures = {name: figure * share for name, figure in figures.items()}
+        return self.optimizer.differentiate(outputs, derivatives), figures
 
     def _minibatches(self, rollout: Rollout, advantage, target, learned) -> Iterator[Minibatch]:
         """All epochs' minibatches: of decisions, or of whole rows for a policy with memory."""
@@ -214,10 +254,10 @@ class PPO:
         if rollout.options is not None:
             parts.append(rollout.options.reshape(learned.size, -1))
         parts = [torch.from_numpy(part).to(device) for part in parts]
-        state = torch.empty(1, 0, device=device)
         for chosen in self._split(cells):
             index = torch.from_numpy(chosen).to(device)
             numbers, tokens, action, *options = (part.index_select(0, index).unsqueeze(0) for part in parts)
+            state = torch.empty(len(chosen), 0, device=device)
             sequence = Sequence(Inputs(numbers, tokens), options[0] if options else None, action, state)
             yield Minibatch(sequence, *figures[:, None, chosen], np.ones((1, len(chosen)), bool))
 
