@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -20,6 +21,7 @@ from workbench.pipeline.lock import Lock, Locked
 from workbench.pipeline.notebook_io import NotebookError, read_notebook
 from workbench.pipeline.rerun import compare
 from workbench.pipeline.runner import parents
+from workbench.pipeline.sockets import remember, remove_remembered, sockets_folder
 from workbench.pipeline.status import is_alive, this_process
 
 
@@ -127,7 +129,6 @@ def test_uncommitted_changes_have_a_hash_of_their_own(tmp_path):
 def test_provenance_tells_nothing_about_the_person_or_the_host(tmp_path):
     import getpass
     import socket
-    from pathlib import Path
 
     write_json(tmp_path / "p.json", provenance.provenance(tmp_path))
     text = (tmp_path / "p.json").read_text()
@@ -180,3 +181,13 @@ def test_parents_are_the_runs_that_inputs_come_from():
     inputs = {"${previous.train.policy}@1": "h", "${collect.dataset}@2": "h", "${self_play.snapshots.3}@1[0]": "h", "${every.train.policy}@2": "h"}
     assert parents(inputs) == ["collect of generation 2", "self_play of generation 1", "train of generation 1", "train of generation 2"]
     assert parents({}) == []
+
+
+def test_only_folders_of_sockets_are_removed(tmp_path):
+    mine = tmp_path / "wb-thesis"
+    mine.mkdir()
+    for noted, gone in ((sockets_folder(), True), (str(mine), False), ("/tmp/../etc", False), (str(tmp_path), False)):
+        remember(tmp_path, noted)
+        remove_remembered(tmp_path)
+        assert Path(noted).exists() is not gone
+        assert not (tmp_path / ".sockets").exists()

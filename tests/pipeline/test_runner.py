@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 
 import psutil
@@ -171,7 +172,9 @@ def test_a_night_without_its_runner_goes_on_and_ends_the_same(write, workbench, 
     assert read_json("outputs/x/experiment.json")["stages"][0]["attempt"] == 2
 
 
-def test_everything_killed_at_once_is_told_and_resumed(write, workbench, project):
+def test_everything_killed_at_once_is_told_and_resumed(write, workbench, project, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(project))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # read anew
     file = write({"train": {"parameters": {"steps": 30, "pause": 0.1}}})
     folder = project / "outputs/x/gen_001/02_train"
     runner = workbench("run", file)
@@ -184,6 +187,7 @@ def test_everything_killed_at_once_is_told_and_resumed(write, workbench, project
     said = workbench("status").communicate()[0]
     assert "x: died" in said
     assert read_json(folder / "status.json")["state"] == "died"
+    assert not list(project.glob("wb-*"))
     executed = read_notebook(folder / "notebook.ipynb")
     assert [cell.metadata.papermill.status for cell in executed.cells] == ["completed"] * 5 + ["failed", "pending"]
     assert "died" in (folder / "report.html").read_text()

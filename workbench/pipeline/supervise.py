@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import psutil
 from workbench.pipeline import status as states
 from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.outcome import mark_abandoned
-from workbench.pipeline.sockets import SOCKETS_VARIABLE, sockets_folder
+from workbench.pipeline.sockets import SOCKETS_VARIABLE, remember, remove_remembered, sockets_folder
 from workbench.pipeline.stage import REQUEST_VARIABLE
 from workbench.pipeline.status import EXIT_CODES, timestamp
 
@@ -35,12 +34,13 @@ class Supervised:
         self.folder = folder
         self._deadline = time.monotonic() + time_limit + _GRACE if time_limit else float("inf")
         self._log = (folder / "log.txt").open("ab")
-        self._sockets = sockets_folder()
+        sockets = sockets_folder()
+        remember(folder, sockets)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "workbench.pipeline.execute", str(folder)],
             env={
                 **os.environ,
-                SOCKETS_VARIABLE: self._sockets,
+                SOCKETS_VARIABLE: sockets,
                 REQUEST_VARIABLE: str((folder / "request.json").resolve()),
                 "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),  # the order of sets is part of a result
             },
@@ -78,7 +78,7 @@ class Supervised:
     def _settle(self, how: str, state: str = states.KILLED) -> str:
         """Make sure that files say how it ended and that no process of the stage is left."""
         self._log.close()
-        shutil.rmtree(self._sockets, ignore_errors=True)
+        remove_remembered(self.folder)
         if self._process.stdin:
             self._process.stdin.close()
         if self._process.returncode != 0:
@@ -114,6 +114,7 @@ def end_leftovers(folder: Path) -> int:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(left, timeout=5)
+    remove_remembered(folder)
     return len(left)
 
 
