@@ -27,7 +27,9 @@ def trainer(scenario: str) -> PPO:
         settings, steps = PolicySettings(hidden=(16,), embedding=4, head="autoregressive"), 40
         opponents = Population(spec=env.spec, device="cpu")
     policy = Policy.create(env.spec, settings, device="cpu")
-    return PPO(env, policy, PPOSettings(steps=steps, learning_rate_schedule="linear"), opponents, seed=3)
+    return PPO(
+        env, policy, PPOSettings(steps=steps, learning_rate_schedule="linear", scale_values=True), opponents, seed=3
+    )
 
 
 def train(scenario: str, folder, updates: int) -> PPO:

@@ -87,7 +87,7 @@ def test_threads_change_nothing_but_rounding(backbone):
     weights = {}
     for threads in (1, 3, 3):
         policy = PolicySettings(backbone=backbone, separate_critic=True)
-        learner = ppo("leduc", 8, policy=policy, steps=16, threads=threads, epochs=1, minibatches=2)
+        learner = ppo("leduc", 8, policy=policy, steps=16, threads=threads, epochs=1, minibatches=2, scale_values=True)
         metrics = learner.update()
         if threads in weights:
             assert (weights[threads] == learner.optimizer.flat).all()  # the same, bit for bit, each time
@@ -122,7 +122,7 @@ def test_the_size_of_rewards_does_not_matter(counting_env):
         play = env._play
         env._play = lambda actions, play=play, size=size: (r := play(actions))._replace(reward=r.reward * size)
         policy = Policy.create(env.spec, device="cpu")
-        learner = PPO(env, policy, PPOSettings(steps=12, learning_rate=2e-3, discount=1.0))
+        learner = PPO(env, policy, PPOSettings(steps=12, learning_rate=2e-3, discount=1.0, scale_values=True))
         for _ in range(60):
             metrics = learner.update()
         found[size] = metrics["losses/explained_variance"], metrics["losses/value_scale"]

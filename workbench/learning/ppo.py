@@ -42,7 +42,8 @@ class PPOSettings:
             change them over `total_frames`.
         total_frames: planned env steps, summed over games; what the schedules' progress counts.
         discount, trace: gamma and lambda.
-        scale_values: learn values in units of their targets' running size, so that the size of rewards does not matter.
+        scale_values: learn values in units of their targets' running size, so that the size of rewards does not matter;
+            for rewards of tens or hundreds.
         value_clip: how far a value may move from its old one before its loss stops falling, in those units; None does
             not clip.
         value_weight, entropy_weight: of their losses.
@@ -63,7 +64,7 @@ class PPOSettings:
     trace: float = 0.95
     clip: float = 0.2
     clip_schedule: Schedule = field(default_factory=Schedule)
-    scale_values: bool = True
+    scale_values: bool = False
     value_clip: float | None = 0.2
     value_weight: float = 0.5
     entropy_weight: float = 0.01
