@@ -230,8 +230,10 @@ class Collector:
                 self._action[t, who], self._log_prob[t, who], self._value[t, who] = decision[:3]
                 self._state[who] = decision.state
         # where all is legal for whoever decides no mask is needed, unless another step of the rollout needs one
-        if options is not None:
-            self._options[t] = np.concatenate([allowed.reshape(rows, -1) for allowed in legal], axis=1)
+        if options is not None and len(options) == rows:
+            self._options[t] = options
+        elif options is not None:
+            self._options[t] = np.concatenate(legal, axis=1)
         elif self._masked[t]:
             self._options[t] = True
         self._masked[t] = options is not None
