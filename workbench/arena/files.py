@@ -1,36 +1,11 @@
-"""Files that are either the old ones or the new ones, never half of each."""
+"""Texts and tables that replace their files in one step."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-_PARTIAL = ".part"
-
-
-def replace_file(path: str | Path, write: Callable[[Path], None]) -> Path:
-    """Let `write(temporary)` fill a file beside `path`, then put it in `path`'s place in one step.
-
-    A reader sees the old content or the new; a writer that fails leaves the old one. Missing folders are made.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=_PARTIAL)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
+from workbench.files import PARTIAL, replace_file
 
 
 def write_text(path: str | Path, text: str) -> Path:
@@ -50,5 +25,5 @@ def write_csv(path: str | Path, table) -> Path:
 
 def remove_partial(folder: str | Path) -> None:
     """Remove, at any depth, the files that writers left half written when they were killed."""
-    for path in Path(folder).rglob(f".*{_PARTIAL}"):
+    for path in Path(folder).rglob(f".*{PARTIAL}"):
         path.unlink(missing_ok=True)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.arena.files import replace_file, write_csv
+from workbench.arena.files import write_csv
 from workbench.arena.markup import Cell, table_html
+from workbench.files import replace_file
 
 TEXT = "text"
 COLUMNS = {

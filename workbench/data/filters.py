@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from workbench.data import games, metamon
-from workbench.data.files import PARTIAL, DamagedFile
+from workbench.data.files import DamagedFile
 from workbench.data.folders import Entry, Folder, open_folder, read_entries
+from workbench.files import PARTIAL
 
 STATS_FILE = "filtering_stats.json"
 _MARK = "workbench"

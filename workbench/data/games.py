@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.data.files import DamagedFile, replace_file
+from workbench.data.files import DamagedFile
 from workbench.data.trajectories import Game, Trajectory
+from workbench.files import replace_file
 
 PREFIX = "games-"
 FORMAT = 1

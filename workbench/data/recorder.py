@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from workbench.data import games, metamon
-from workbench.data.files import replace_file
 from workbench.data.trajectories import Game, Trajectory
 from workbench.envs.core import SEATS, Env, TimeStep
+from workbench.files import replace_file
 
 CHUNK_DECISIONS = 16384
 _OBSERVED = "observed "

@@ -6,9 +6,9 @@ import errno
 import hashlib
 import json
 import math
-import os
-import tempfile
 from pathlib import Path
+
+from workbench.files import replace_file
 
 _RESERVE, _RESERVED_BYTES = ".reserve", 512 * 1024
 
@@ -22,21 +22,8 @@ def write_atomic(path: Path | str, content: str | bytes, *, durable: bool = Fals
     Raises:
         OSError: as from writing (disk full, no permission); the old content is untouched.
     """
-    path = Path(path)
-    if isinstance(content, str):
-        content = content.encode()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            if durable:
-                os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    content = content.encode() if isinstance(content, str) else content
+    replace_file(path, lambda temporary: temporary.write_bytes(content), durable=durable)
 
 
 def to_plain(value):

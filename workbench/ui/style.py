@@ -103,7 +103,7 @@ def new_figure(width: float = 8.0, height: float = 4.5, title: str = "") -> Figu
 
 def save_figure(figure: MatplotlibFigure, path: str | Path, dpi: float = 150) -> Path:
     """Write a figure as PNG, the file replaced in one step."""
-    from workbench.arena.files import replace_file
+    from workbench.files import replace_file
 
     with house_style():
         return replace_file(path, lambda temporary: figure.savefig(temporary, format="png", dpi=dpi))
