@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -76,7 +78,7 @@ def kuhn_self_play(frames: int, seed: int, games: int = 128, points: int = 20) -
 def scripted_order(env_name: str, players: list[str], games: int, seed: int = 0, **env_options) -> pd.DataFrame:
     """Each scripted player against the next stronger: whether their order of strength is what their names say."""
     rows = []
-    for weaker, stronger in zip(players, players[1:], strict=False):
+    for weaker, stronger in itertools.pairwise(players):
         with make(env_name, batch_size=32, **env_options) as env:
             score = play(env, stronger, weaker, games=games, seed=seed).score(stronger, weaker)
         rows.append((stronger, weaker, score.games, score.rate, score.low, score.high))

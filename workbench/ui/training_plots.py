@@ -94,6 +94,7 @@ def win_rate_curves(
     metrics: Metrics,
     palette: Palette | None = None,
     *,
+    opponents: Sequence[str] | None = None,
     prefix: str | None = None,
     window: int | None = None,
     title: str = "The learner's win rate against each opponent",
@@ -116,7 +117,8 @@ def win_rate_curves(
     frame = _frame(metrics)
     if prefix is None:
         prefix = next((p for p in _WIN_RATES if any(c.startswith(p) for c in frame.columns)), _WIN_RATES[0])
-    opponents = [column.removeprefix(prefix) for column in frame.columns if column.startswith(prefix)]
+    met = [column.removeprefix(prefix) for column in frame.columns if column.startswith(prefix)]
+    opponents = [opponent for opponent in (opponents or met) if opponent in met]
     if not opponents:
         raise ValueError(f"no metric begins with {prefix!r}; there is {', '.join(frame.columns)}")
     palette = palette or Palette(opponents)

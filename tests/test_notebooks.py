@@ -1,0 +1,112 @@
+"""The stages as notebooks: every one runs through the runner, small and real, and leaves what its users look for."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from workbench.arena import Matches
+from workbench.cli import app
+from workbench.data.datasets import Dataset
+from workbench.pipeline.parameters import read_schema
+from workbench.policies import load_policy
+
+ROOT = Path(__file__).resolve().parents[1]
+
+CHAIN = """
+name: small
+generations: 2
+shared: {{env: {env}, workers: 1, batch_size: 8}}
+stages:
+  collect:
+    parameters: {{policy: "${{previous.finetune.policy}}", opponents: [{teacher}], games: 24, games_per_chunk: 12}}
+    initial: {{policy: random}}
+  filter:
+    parameters: {{dataset: "${{collect.dataset}}", min_turns: 1}}
+  finetune:
+    parameters:
+      {{name: "generation-${{generation}}", policy: "${{previous.finetune.policy}}", datasets: ["${{filter.dataset}}"],
+       epochs: 2, updates_per_epoch: 3, batch_size: 8, hidden: [16], validation_fraction: 0.3}}
+    initial: {{policy: null}}
+  tournament:
+    parameters: {{players: [random, {teacher}], policies: ["${{every.finetune.policy}}"], games_per_pair: 8}}
+  ratings:
+    parameters: {{matches: "${{tournament.matches}}", bootstraps: 50, lineage: [generation-1, "generation-${{generation}}"]}}
+    initial: {{lineage: [generation-1]}}
+"""
+
+LEARNERS = """
+name: learners
+stages:
+  self_play:
+    parameters:
+      {{env: {env}, env_options: {options}, name: learner, games: 8, timesteps: 1024, rollout_length: 16, hidden: [16],
+       scripted: [{teacher}], snapshot_interval: 2, save_interval: 2, rating_games: 4, minibatches: 2}}
+"""
+
+
+def run(tmp_path, text: str) -> Path:
+    """The experiment's folder after the command line has run it."""
+    file = tmp_path / "small.yaml"
+    file.write_text(text)
+    done = CliRunner().invoke(app, ["run", str(file), "--output-dir", str(tmp_path / "outputs")])
+    assert done.exit_code == 0, done.output
+    (folder,) = (path.parent for path in (tmp_path / "outputs").glob("*/experiment.json"))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("env", "teacher"),
+    [("leduc", "leduc/call"), pytest.param("gen1ou", "gen1ou/max-power", marks=pytest.mark.showdown)],
+)
+def test_a_chain_of_two_generations(tmp_path, env, teacher):
+    folder = run(tmp_path, CHAIN.format(env=env, teacher=teacher))
+    for generation in ("gen_001", "gen_002"):
+        results = {path.parent.name: json.loads(path.read_text()) for path in folder.glob(f"{generation}/*/result.json")}
+        assert sorted(results) == ["04_collect", "05_filter", "06_finetune", "07_tournament", "08_ratings"]
+        for stage in results:
+            assert (folder / generation / stage / "report.html").stat().st_size > 10_000
+    second = folder / "gen_002"
+    assert Dataset(second / "04_collect" / "dataset").games == 24
+    stats = json.loads((second / "05_filter" / "dataset" / "filtering_stats.json").read_text())
+    assert stats["input_count"] == 48 == stats["output_count"] + sum(stats["failed_reasons"].values())
+    assert load_policy(second / "06_finetune" / "policy").lineage["parent"] == "generation-1"
+    matches = Matches.load(second / "07_tournament" / "tournament")
+    assert set(matches.policies) == {"random", teacher, "generation-1", "generation-2"} and len(matches) == 6 * 8
+    assert (second / "07_tournament" / "tournament" / "tournament_results.json").is_file()
+    ratings = second / "08_ratings"
+    for name in ("ratings.json", "progression.csv", "matchup_matrix.csv", "statistics.csv"):
+        assert (ratings / f"elo_results_{name}").is_file()
+    figures = {path.name for path in (ratings / "visualizations").iterdir()}
+    assert {f"{name}.png" for name in ("elo_rankings", "elo_progression", "winrate_heatmap", "statistics_comparison")} <= figures
+    assert (folder / "index.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_self_play(tmp_path):
+    options = "{frames_per_decision: 8, frame_limit: 600}"
+    folder = run(tmp_path, LEARNERS.format(env="melee-mock", teacher="melee-mock/cpu1", options=options))
+    (stage,) = folder.glob("*/03_self_play")
+    result = json.loads((stage / "result.json").read_text())
+    assert result["metrics"]["frames"] == 1024
+    assert load_policy(stage / "policy").id == "learner"
+    logged = [json.loads(line) for line in (stage / "metrics.jsonl").read_text().splitlines()]
+    assert [row["charts/frames"] for row in logged] == list(range(128, 1025, 128))
+    assert len(Matches.load(stage / "tournament")) == 4 * 6
+
+
+def test_self_play_covers_what_its_users_can_set_elsewhere():
+    schema = read_schema(ROOT / "notebooks" / "03_self_play.ipynb")
+    # options of the self-play guide users come from, under our names
+    asked = {
+        "--pretrained": "policy", "--game-type": "env", "--timesteps": "timesteps", "--num-games": "games",
+        "--checkpoint": "output_dir", "--save-interval": "save_interval", "--rollout-length": "rollout_length",
+        "--batch-size": "minibatches", "--ppo-epochs": "epochs", "--ppo-clip": "clip", "--gamma": "discount",
+        "--learning-rate": "learning_rate", "--gae-lambda": "trace", "--character": "env_options",
+        "--track-elo": "track_elo", "--max-episode-frames": "env_options", "--mode": "mode",
+    }  # fmt: skip
+    assert {ours for ours in asked.values() if ours not in schema} == set()
