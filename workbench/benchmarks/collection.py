@@ -42,7 +42,7 @@ def collect_gen1ou(battles: int, workers: int = 2, batch_size: int = 64, seed: i
             progress=memory.note,
         )
         seconds = time.perf_counter() - began
-        decisions = sum(map(sum, Dataset(collected.folder).lengths().values()))
+        decisions = sum(Dataset(collected.folder).all_lengths())
     figures = {
         "decisions_per_second": decisions / seconds,
         "battles_per_second": battles / seconds,

@@ -139,8 +139,12 @@ class Dataset:
                     lengths.setdefault(entry.game.policy, []).append(entry.decisions)
         return lengths
 
+    def all_lengths(self) -> list[int]:
+        """Decisions of each trajectory, whoever played it."""
+        return [length for lengths in self.lengths().values() for length in lengths]
+
     def __repr__(self) -> str:
-        decisions = sum(sum(values) for values in self.lengths().values())
+        decisions = sum(self.all_lengths())
         skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
         return f"{len(self):,} trajectories of {self.games:,} games, {decisions:,} decisions{skipped}"
 

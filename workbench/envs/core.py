@@ -197,7 +197,7 @@ class Env(ABC):
     def restore(self, state: dict[str, np.ndarray]) -> TimeStep:
         """Go on from a `state`; returns the time step that was current when it was taken."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 -- most envs hold nothing that must be released
         """Release processes and memory."""
 
     def __enter__(self):
