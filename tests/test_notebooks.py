@@ -1,8 +1,13 @@
 """The stages as notebooks: every one runs through the runner, small and real, and leaves what its users look for."""
 
 import json
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -46,10 +51,42 @@ stages:
 """
 
 
+def write(tmp_path, text: str) -> Path:
+    tmp_path.mkdir(exist_ok=True)
+    (tmp_path / "small.yaml").write_text(text)
+    return tmp_path / "small.yaml"
+
+
+def start(tmp_path, text: str) -> Path:
+    """Sets the real command off in the background; the experiment's folder as soon as it is there."""
+    command = [sys.executable, "-m", "workbench.cli", "run", write(tmp_path, text), "--output-dir", tmp_path / "outputs"]
+    subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (file,) = wait_for(lambda: list((tmp_path / "outputs").glob("*/experiment.json")))
+    return file.parent
+
+
+def wait_for(condition, seconds: float = 60):
+    """The condition's first true value."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+    return value
+
+
+def kill_everything(folder: Path) -> None:
+    """SIGKILL to the runner, its stages and their kernels, as when the machine is switched off."""
+    mark = str(folder.parent)
+    ours = [one for one in psutil.process_iter(["cmdline"]) if any(mark in part for part in one.info["cmdline"] or [])]
+    for one in ours + [child for parent in ours for child in parent.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    psutil.wait_procs(ours, timeout=10)
+
+
 def run(tmp_path, text: str) -> Path:
     """The experiment's folder after the command line has run it."""
-    file = tmp_path / "small.yaml"
-    file.write_text(text)
+    file = write(tmp_path, text)
     done = CliRunner().invoke(app, ["run", str(file), "--output-dir", str(tmp_path / "outputs")])
     assert done.exit_code == 0, done.output
     (folder,) = (path.parent for path in (tmp_path / "outputs").glob("*/experiment.json"))
@@ -110,3 +147,27 @@ def test_self_play_covers_what_its_users_can_set_elsewhere():
         "--track-elo": "track_elo", "--max-episode-frames": "env_options", "--mode": "mode",
     }  # fmt: skip
     assert {ours for ours in asked.values() if ours not in schema} == set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_self_play_killed_outright_goes_on_and_ends_the_same(tmp_path):
+    options = "{frames_per_decision: 8, frame_limit: 600}"
+    text = LEARNERS.format(env="melee-mock", teacher="melee-mock/cpu1", options=options)
+    text = text.replace("timesteps: 1024", "timesteps: 20480").replace("rating_games: 4", "track_elo: false")
+    undisturbed = run(tmp_path / "a", text)
+
+    folder = start(tmp_path / "b", text)
+    (stage,) = wait_for(lambda: list(folder.glob("*/03_self_play")))
+    wait_for(lambda: (stage / "checkpoint").is_dir() and any((stage / "checkpoint").glob("*.json")))
+    logged = (stage / "metrics.jsonl").read_text().count("\n")
+    kill_everything(folder)
+    assert not (stage / "result.json").exists() and logged < 160
+
+    assert run(tmp_path / "b", text) == folder
+    for name in ("policy/policy.safetensors", "first/policy.safetensors"):
+        (whole,) = undisturbed.glob(f"*/03_self_play/{name}")
+        assert (stage / name).read_bytes() == whole.read_bytes()
+    steps = [json.loads(line)["step"] for line in (stage / "metrics.jsonl").read_text().splitlines()]
+    assert steps == list(range(128, 20481, 128))
+    assert json.loads((stage / "result.json").read_text())["provenance"]["resumed"] is True

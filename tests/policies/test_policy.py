@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from workbench.envs import env_spec
 from workbench.envs.core import Field
 from workbench.envs.players import Player
 from workbench.policies import CorruptFileError, Policy, PolicySettings, backbone_names
@@ -184,3 +185,11 @@ def test_unknown_architecture_is_refused(spec):
         PolicySettings(head="both")
     with pytest.raises(ValueError, match="colour"):
         PolicySettings.from_json({"colour": 1})
+
+
+def test_a_policy_says_what_it_is_and_escapes_what_others_wrote():
+    policy = Policy.create(env_spec("kuhn"), PolicySettings(hidden=(8, 4)), seed=0, device="cpu")
+    policy.id, policy.lineage = "<b>mine</b>", {"parent": "<script>"}
+    shown = policy._repr_html_()
+    assert "8 × 4" in shown and "kuhn" in shown
+    assert "<script>" not in shown and "<b>mine" not in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -210,6 +211,31 @@ class Policy(nn.Module):
         numbers, tokens = torch.from_numpy(inputs.numbers), torch.from_numpy(inputs.tokens)
         device = self.device
         return Inputs(numbers, tokens) if device.type == "cpu" else Inputs(numbers.to(device), tokens.to(device))
+
+    # looking at it
+
+    def describe(self) -> dict[str, str]:
+        """What it is, in words: game, architecture, size, where it comes from."""
+        settings = self.settings
+        widths = " × ".join(map(str, settings.hidden)) or "no dense layers"
+        memory = f", {settings.layers} × {settings.memory} of memory" if self.state_size else ""
+        heads = ", ".join(f"{head.name} ({head.size})" for head in self.spec.action.heads)
+        described = {
+            "game": f"{self.spec.name} (fingerprint {self.spec.fingerprint})",
+            "network": f"{settings.backbone}, {widths}{memory}",
+            "decides": f"{heads}; {settings.head} heads",
+            "weights": f"{sum(part.numel() for part in self.parameters()):,} on {self.device}",
+        }
+        kept = {**self.lineage, **self.training_figures}
+        return described | {name: str(value) for name, value in kept.items() if value is not None}
+
+    def _repr_html_(self) -> str:
+        cell = "text-align:left;padding:2px 10px;border:none"
+        rows = "".join(
+            f'<tr><td style="{cell};opacity:.7">{escape(name)}</td><td style="{cell}">{escape(value)}</td></tr>'
+            for name, value in self.describe().items()
+        )
+        return f'<b>{escape(self.id)}</b><table style="border-collapse:collapse;border:none">{rows}</table>'
 
     # keeping
 
