@@ -79,7 +79,15 @@ def test_a_cell_beyond_its_time(execute):
     assert states(notebook) == FAILED_IN_THE_FIFTH
 
 
-def test_ctrl_c(execute, tmp_path):
+@pytest.fixture
+def listens_to_ctrl_c():
+    """Python's own answer to SIGINT, which a shell turns off for what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c(execute, tmp_path, listens_to_ctrl_c):
     def interrupt():
         while not (tmp_path / "out/asleep").exists():
             time.sleep(0.02)

@@ -21,7 +21,7 @@ _PACKAGES = (
     "workbench", "numpy", "numba", "scipy", "pandas", "pyarrow", "torch", "safetensors", "gymnasium", "melee",
     "matplotlib", "papermill", "nbclient", "ipykernel",
 )  # fmt: skip
-_NOT_COMPUTING = ("pipeline", "ui", "cli.py")
+_NOT_COMPUTING = ("pipeline", "ui", "cli.py", "files.py")
 _IGNORED = {"__pycache__", "node_modules"}
 
 
