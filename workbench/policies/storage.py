@@ -1,7 +1,8 @@
 """A folder holding arrays and their description, replaced as one, verified when read, never unpickled.
 
 `<name>.json` is the truth: it names the arrays' digest. The arrays are written beside the old ones, then the JSON is
-replaced, then the arrays: whatever the moment of a crash, either the old pair or the new one can be read.
+replaced, then the arrays: whatever the moment of a crash, either the old pair or the new one can be read. Arrays that a
+crash left beside their place are moved into it before the next write begins, so that a second crash finds a whole pair.
 """
 
 from __future__ import annotations
@@ -30,10 +31,24 @@ def write_pair(folder: str | Path, name: str, arrays: dict[str, np.ndarray], des
     data = save({key: np.require(value, requirements="C") for key, value in arrays.items()})
     described = {DIGEST: hashlib.sha256(data).hexdigest(), **description}
     text = json.dumps(described, indent=2, allow_nan=True)
+    _complete(folder, name)
     _write(folder / f"{name}.safetensors.new", data)
     _write(folder / f"{name}.json.new", text.encode())
     (folder / f"{name}.json.new").replace(folder / f"{name}.json")
     (folder / f"{name}.safetensors.new").replace(folder / f"{name}.safetensors")
+
+
+def _complete(folder: Path, name: str) -> None:
+    """Finish a write that was cut off after its JSON was in place: the arrays it names follow."""
+    waiting, described = folder / f"{name}.safetensors.new", folder / f"{name}.json"
+    if not waiting.exists() or not described.exists():
+        return
+    try:
+        digest = read_description(folder, name)[DIGEST]
+    except CorruptFileError:  # names no arrays: there is no pair to complete, and a new one is about to replace it
+        return
+    if hashlib.sha256(waiting.read_bytes()).hexdigest() == digest:
+        waiting.replace(folder / f"{name}.safetensors")
 
 
 def _write(path: Path, data: bytes) -> None:
