@@ -11,7 +11,7 @@ import torch
 from workbench.envs import env_spec
 from workbench.envs.core import Field
 from workbench.envs.players import Player
-from workbench.policies import CorruptFileError, Policy, PolicySettings, backbone_names
+from workbench.policies import CorruptFileError, Policy, PolicySettings, backbone_names, storage
 
 STEPS, ROWS = 9, 5
 
@@ -176,6 +176,39 @@ def test_a_save_interrupted_anywhere_leaves_the_old_policy_or_the_new(spec, tmp_
             new.save(tmp_path)
         monkeypatch.setattr(Path, "replace", real)
         assert (Policy.load(tmp_path, device="cpu").arrays()["value_layer.weight"] == expected).all()
+
+
+def test_two_saves_interrupted_in_a_row_leave_a_whole_policy(spec, tmp_path, monkeypatch):
+    first, second, third = (randomised(Policy.create(spec, device="cpu"), seed) for seed in (1, 2, 3))
+    first.save(tmp_path)
+    real_replace, real_write = Path.replace, storage._write
+
+    def refuse_arrays(self, target):  # the first crash: the JSON is in place, its arrays are not yet
+        if self.name == "policy.safetensors.new":
+            raise KeyboardInterrupt
+        return real_replace(self, target)
+
+    def write_half(path, data):  # the second: in the midst of writing the next arrays
+        real_write(path, data[: len(data) // 2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", refuse_arrays)
+        second.save(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(storage, "_write", write_half)
+        third.save(tmp_path)
+    kept = Policy.load(tmp_path, device="cpu").arrays()["value_layer.weight"]
+    assert (kept == second.arrays()["value_layer.weight"]).all()
+
+
+def test_copying_and_loading_leave_torchs_generator_alone(spec, tmp_path):
+    policy = Policy.create(spec, device="cpu")
+    policy.save(tmp_path)
+    before = torch.get_rng_state()
+    policy.frozen_copy("v1")
+    Policy.load(tmp_path, device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_unknown_architecture_is_refused(spec):

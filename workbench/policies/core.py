@@ -240,8 +240,8 @@ class Policy(nn.Module):
     # keeping
 
     def frozen_copy(self, id: str) -> Policy:
-        """A copy under another id that shares no memory with this policy and takes no gradient."""
-        copy = Policy(self.spec, self.settings).to(self.device)
+        """A copy under another id that shares no memory with this policy and takes no gradient; draws nothing."""
+        copy = Policy.create(self.spec, self.settings, device=self.device)
         copy.load_state_dict(self.state_dict())
         copy.requires_grad_(False)
         copy.id, copy.lineage, copy.training_figures = id, dict(self.lineage), dict(self.training_figures)
