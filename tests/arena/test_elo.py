@@ -64,6 +64,9 @@ def test_orders(results):
     assert pairs("interleaved") == pairs("interleaved")
     matches.table["started"] = matches.table["started"].iloc[::-1].array
     assert pairs("time") == [["a", "c"], ["c", "a"], ["a", "b"], ["a", "b"]]
+    shuffled = elo(matches, order="shuffled", seed=2).progression
+    by_hand = [["ab", "ab", "ca", "ac"][i] for i in np.random.default_rng(2).permutation(4)]
+    assert (shuffled["player"] + shuffled["opponent"]).tolist() == by_hand
     with pytest.raises(ValueError, match="order='random'"):
         elo(matches, order="random")
 

@@ -1,10 +1,11 @@
 import json
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.arena import Matches, ratings
+from workbench.arena import Matches, elo, ratings
 
 
 def test_one_table_with_both_ratings(from_wins):
@@ -91,6 +92,38 @@ def test_standings_find_the_true_order(results):
     assert rated.table["policy"].tolist() == list("abcde")
     gaps = -np.diff(rated.table["bradley_terry"])
     assert gaps == pytest.approx(np.full(4, 400 / np.log(10)), rel=0.25)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_elo_and_bradley_terry_agree_whatever_the_last_rounds_were(from_wins, seed):
+    # each beats the next 55:45, whoever is two below 60:40 and so on; the weak win their games last, the strong first
+    wins = [[max(0, 50 + 5 * (j - i)) if i != j else 0 for j in range(6)] for i in range(6)]
+    matches = from_wins(wins, list("abcdef"))
+    rated = ratings(matches, bootstraps=0, seed=seed)
+    assert rated.elo.shuffles == 100
+    assert rated.elo.ratings.index.tolist() == rated.table["policy"].tolist() == list("abcdef")
+    assert rated.table["elo"].to_numpy() == pytest.approx(rated.table["bradley_terry"].to_numpy(), abs=20)
+    last_wins = ratings(matches, bootstraps=0, seed=seed, order="table", shuffles=0)
+    assert last_wins.elo.ratings.index.tolist() != list("abcdef")
+    assert last_wins.elo.ratings.max() - last_wins.elo.ratings.min() > 150
+
+
+def test_progression_is_one_random_order_of_all_games(from_wins):
+    matches = from_wins([[0, 40], [20, 0]], ["a", "b"])
+    rated, other = ratings(matches, bootstraps=0, seed=1), ratings(matches, bootstraps=0, seed=2)
+    assert sorted(rated.elo.progression["player"]) == ["a"] * 40 + ["b"] * 20
+    assert rated.elo.progression["player"].tolist() != other.elo.progression["player"].tolist()
+    assert rated.elo.progression["player_rating_before"][0] == 1500
+    assert "mean over 100 random orders" in rated._repr_html_()
+
+
+def test_a_hundred_orders_of_two_thousand_games_take_no_time(results):
+    generator = np.random.default_rng(0)
+    rows = [(*generator.choice(8, 2, replace=False).astype(str), int(generator.choice((-1, 1)))) for _ in range(2000)]
+    matches = results(*rows)
+    began = time.process_time()
+    elo(matches, shuffles=100)
+    assert time.process_time() - began < 1
 
 
 def test_html_is_inline_and_escaped(results):

@@ -51,13 +51,22 @@ def test_rankings_stand_where_the_ratings_say(rated):
     assert [label.get_text() for label in axes.get_yticklabels()] == rated.table["policy"].tolist()
 
 
-def test_progression_ends_at_the_final_ratings(rated):
+def test_progression_ends_at_the_ratings_of_its_order(few):
+    rated = ratings(few, bootstraps=0, shuffles=0)
     figure = plots.elo_progression(rated)
     (axes,) = figure.axes
     assert labelled(figure)
     ends = sorted(line.get_ydata()[-1] for line in axes.lines[:-1])
     assert ends == pytest.approx(sorted(rated.elo.ratings))
     assert all(line.get_ydata()[0] == 1500 for line in axes.lines)
+    assert "one order of many" not in axes.get_xlabel()
+
+
+def test_progression_says_that_it_is_one_order_and_what_the_standing_is(rated):
+    (axes,) = plots.elo_progression(rated).axes
+    assert "one order of many" in axes.get_xlabel() and "Bradley–Terry" in axes.get_xlabel()
+    (legend,) = plots.elo_rankings(rated).legends
+    assert "Elo, mean of 100 orders" in [text.get_text() for text in legend.get_texts()]
 
 
 @pytest.mark.parametrize("which", ["rated", "crowd"])

@@ -39,12 +39,14 @@ class Elo:
             `player` saw it), player_rating_before, player_rating_after, opponent_rating_before, opponent_rating_after.
         k: the K factor, or None where a schedule decided.
         initial: what everybody started from.
+        shuffles: 0 where `ratings` stand at the end of `progression`; else over how many other orders they are means.
     """
 
     ratings: pd.Series
     progression: pd.DataFrame
     k: float | None
     initial: float
+    shuffles: int = 0
 
 
 def elo(
@@ -63,7 +65,7 @@ def elo(
         k: points at stake in a game, or a function of the games a player has behind him (`settling_k`).
         initial: everybody's first rating.
         order: in which games are rated. `"interleaved"`: in rounds, the first game of every pair, then the second …,
-            each round shuffled; `"table"`: as the rows stand; `"time"`: by when they began.
+            each round shuffled; `"shuffled"`: at random; `"table"`: as the rows stand; `"time"`: by when they began.
         shuffles: 0, or the number of random orders over whose final ratings to average, so that no order is preferred;
             the progression remains that of `order`.
         seed: of all shuffling.
@@ -100,7 +102,7 @@ def elo(
     ratings = pd.Series(final, index=pd.Index(policies, name="policy"), name="elo").sort_values(
         ascending=False, kind="stable"
     )
-    return Elo(ratings, progression, None if callable(k) else float(k), float(initial))
+    return Elo(ratings, progression, None if callable(k) else float(k), float(initial), shuffles)
 
 
 def _ordered(matches: Matches, order: str, seed: int) -> pd.DataFrame:
@@ -110,11 +112,13 @@ def _ordered(matches: Matches, order: str, seed: int) -> pd.DataFrame:
         return table
     if order == "time":
         return table.sort_values("started", kind="stable")
+    if order == "shuffled":
+        return table.iloc[np.random.default_rng(seed).permutation(len(table))]
     if order == "interleaved":
         pair = pd.Series([tuple(sorted(both)) for both in zip(table["policy_0"], table["policy_1"], strict=True)])
         turn = pair.groupby(pair, sort=False).cumcount().to_numpy() if len(pair) else np.zeros(0, int)
         return table.iloc[np.lexsort((np.random.default_rng(seed).random(len(pair)), turn))]
-    raise ValueError(f"order={order!r}; expected 'interleaved', 'table' or 'time'")
+    raise ValueError(f"order={order!r}; expected 'interleaved', 'shuffled', 'table' or 'time'")
 
 
 def _rate(first, second, score, players: int, schedule: Schedule, initial: float) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ class Ratings:
 
     Args:
         matches: what was rated.
-        elo: the running ratings.
+        elo: the running ratings, by default means over many orders of the games.
         bradley_terry: the ratings from all games at once, by which the standings are ordered.
     """
 
@@ -103,7 +103,8 @@ class Ratings:
         ]
         names = ("", "policy", "Elo", "Bradley–Terry", "95%", "games", "won / drawn / lost", "win rate", "steps a game")
         prior = f", {self.bradley_terry.prior:g} virtual draw each" if self.bradley_terry.prior else ""
-        note = f"Draws count half. Intervals: bootstrap over games for ratings{prior}; Wilson for win rates (on hover)."
+        orders = f"Elo: mean over {self.elo.shuffles} random orders of the games. " if self.elo.shuffles else ""
+        note = f"{orders}Draws count half. Intervals: bootstrap over games for ratings{prior}; Wilson for win rates (on hover)."
         return table_html(names, rows, left=(1,), note=note)
 
 
@@ -116,8 +117,8 @@ def ratings(
     *,
     k: float | Schedule = 32.0,
     initial: float = 1500.0,
-    order: str = "interleaved",
-    shuffles: int = 0,
+    order: str = "shuffled",
+    shuffles: int = 100,
     prior: float = 1.0,
     anchor: str | None = None,
     bootstraps: int = 1000,
@@ -125,9 +126,15 @@ def ratings(
 ) -> Ratings:
     """Elo and Bradley–Terry ratings of all who played somebody else, each game counted once.
 
+    Elo depends on the order of the games: whoever won the last ones stands too high. A tournament's order means nothing,
+    so the Elo ratings are means over many random orders, while the progression shows a single one. Bradley–Terry knows
+    no order and is the standing.
+
     Args:
         matches: the games.
-        k, initial, order, shuffles: see `elo`.
+        k, initial: see `elo`.
+        order: of the progression, see `elo`.
+        shuffles: over how many random orders the Elo ratings are means; 0: they are where the progression ends.
         prior, anchor, bootstraps: see `bradley_terry`; the anchor, or the mean of all, stands at `initial`.
         seed: of shuffles and bootstrap.
     """

@@ -66,14 +66,19 @@ def elo_rankings(ratings: Ratings, palette: Palette | None = None, title: str = 
         axes.plot([], [], marker="|", color=INK, linestyle="", markersize=11, markeredgewidth=1.3)[0],
         axes.plot([], [], color=MUTED, linestyle="--", linewidth=1)[0],
     ]
-    names = ["Bradley–Terry, 95% interval", "Elo, game by game", f"initial rating {ratings.elo.initial:.0f}"]
+    elo = f"Elo, mean of {ratings.elo.shuffles} orders" if ratings.elo.shuffles else "Elo, game by game"
+    names = ["Bradley–Terry, 95% interval", elo, f"initial rating {ratings.elo.initial:.0f}"]
     figure.legend(handles, names, loc="outside lower center", ncols=3)
     return figure
 
 
 @styled
 def elo_progression(ratings: Ratings, palette: Palette | None = None, title: str = "") -> Figure:
-    """Each policy's Elo rating after each of its games, over the games of the whole tournament."""
+    """Each policy's Elo rating after each of its games, in one order of the tournament's games.
+
+    Another order ends elsewhere; the figure says so where the final ratings are means over many, and refers to
+    Bradley–Terry, which knows no order.
+    """
     palette = palette or Palette(ratings.matches.policies)
     progression, initial = ratings.elo.progression, ratings.elo.initial
     policies = ratings.elo.ratings.index.tolist()
@@ -88,7 +93,8 @@ def elo_progression(ratings: Ratings, palette: Palette | None = None, title: str
         ends.append((values[-1], policy))
     axes.axhline(initial, color=MUTED, linestyle="--", linewidth=1, zorder=0)
     axes.set_xlim(0, max(len(progression), 1))
-    axes.set_xlabel("games of the tournament, in the order rated")
+    one = "\none order of many: where it ends is chance in part; the standing is Bradley–Terry's"
+    axes.set_xlabel("games of the tournament, in the order rated" + (one if ratings.elo.shuffles else ""))
     axes.set_ylabel("Elo rating")
     k = f" (K = {ratings.elo.k:g})" if ratings.elo.k is not None else ""
     axes.set_title(title or f"{_games(ratings.matches)}: Elo game by game{k}")
