@@ -36,7 +36,7 @@ def make_trajectory():
                 seat=seat,
                 policy=f"policy-{seat}",
                 opponent=f"policy-{1 - seat}",
-                outcome=0 if truncated else outcome,
+                outcome=outcome,
                 truncated=truncated,
                 end_reason="rules",
                 length=decisions,

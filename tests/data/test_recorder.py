@@ -13,6 +13,7 @@ from workbench.data.folders import open_folder, read_entries, rewards
 from workbench.data.recorder import Recorder
 from workbench.envs import make, scripted_player
 from workbench.envs.players import RandomPlayer
+from workbench.policies import load_policy
 
 STARTED = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 
@@ -129,6 +130,25 @@ def test_same_run_same_files_and_two_recorders_share_a_folder(tmp_path):
     assert Dataset(tmp_path / "1").games == 40
 
 
+def test_games_cut_by_a_limit_keep_the_outcome_that_the_table_has(tmp_path):
+    with make("melee-mock", batch_size=4, frame_limit=600) as env:
+        first, second = load_policy("melee-mock/cpu3"), RandomPlayer("random")
+        with Witness(env, tmp_path, (first.id, second.id)) as recorder:
+            table = play(env, first, second, games=8, seed=1, recorder=recorder).table
+        spec = env.spec
+    dataset = Dataset(tmp_path, spec=spec)
+    read = {(one.game.seed, one.game.seat): one for one in dataset}
+    for row in table.itertuples():
+        views = read[row.seed, 0], read[row.seed, 1]
+        assert [one.game.outcome for one in views] == [row.outcome, -row.outcome]
+        assert all(one.game.truncated for one in views)
+    assert (table["outcome"] != 0).sum() == 8  # somebody leads after ten seconds
+    assert not next(dataset.batches(16)).ended.any()
+    assert len(Dataset(tmp_path, won_only=True)) == 8
+    stats = filter_folder(tmp_path, tmp_path.parent / f"{tmp_path.name} balanced")
+    assert stats["outcomes"]["output"] == {"won": 8, "lost": 8, "drawn": 0}
+
+
 def test_running_games_leave_nothing_and_a_missed_step_is_noticed(tmp_path):
     player = RandomPlayer("random")
     with make("leduc", batch_size=4) as env:
@@ -192,6 +212,22 @@ def test_battles_files_are_metamons(battles):
     assert len(by_battle) == 4
     for views in by_battle.values():
         assert len(views) == 2 and {views[0].player, views[0].opponent} == {views[1].player, views[1].opponent}
+
+
+@pytest.mark.showdown
+def test_battles_cut_by_a_limit_are_no_wins_in_any_form(tmp_path):
+    first, second = scripted_player("random"), RandomPlayer("another")
+    with make("gen1ou", batch_size=2, turn_limit=3) as env:
+        with Recorder(env, tmp_path, (first.id, second.id)) as recorder:
+            table = play(env, first, second, games=2, seed=11, recorder=recorder).table
+        spec = env.spec
+    assert table["outcome"].tolist() == [0, 0]
+    assert [(one.game.outcome, one.game.truncated) for one in Dataset(tmp_path, spec=spec)] == [(0, True)] * 4
+    files = list((tmp_path / "gen1ou").glob("*.json.lz4"))
+    assert len(files) == 4 and {metamon.parse_name(file.name).result for file in files} == {"LOSS"}
+    for file in (tmp_path / "gen1ou").glob("*.parquet"):
+        file.unlink()
+    assert [one.game.outcome for one in Dataset(tmp_path, spec=spec)] == [0] * 4
 
 
 @pytest.mark.showdown

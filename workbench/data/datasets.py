@@ -41,7 +41,7 @@ class Dataset:
             part.
         validation_fraction: of the games.
         split_seed: decides which; not `seed`, so that another shuffle does not mix what was held out with the rest.
-        won_only: only the winners' views (filtered imitation).
+        won_only: only the winners' views (filtered imitation), leaders of games cut by a limit among them.
         reward: gen1ou: a reward's preset computed again from what was seen; by default what was recorded.
 
     Attributes:

@@ -35,6 +35,7 @@ class Filters:
             where the recorder wrote down what was legal.
         min_turns, max_turns: decisions of the player.
         balance_outcomes: as many wins as losses; of the more frequent, some are drawn at random to stay. Draws stay.
+            A game cut by a limit counts as its outcome says, see `trajectories.Game`.
         won_only: only wins; there is nothing to balance then.
         seed: of that draw.
     """

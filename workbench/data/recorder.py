@@ -143,7 +143,7 @@ class Recorder:
 
     def _trajectory(self, slot, seat, rows, match_id, policies, timestep) -> Trajectory:
         truncated = bool(timestep.truncated[slot])
-        outcome = 0 if truncated else int(timestep.outcome[slot]) * (1 - 2 * seat)
+        outcome = int(timestep.outcome[slot]) * (1 - 2 * seat)
         game = Game(
             match_id=match_id,
             env=self.spec.name,

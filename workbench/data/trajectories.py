@@ -28,8 +28,9 @@ class Game:
         seed: the game's seed, 0 where unknown.
         seat: 0 or 1; whose view this is.
         policy, opponent: ids of who played this seat and the other.
-        outcome: +1 this seat won, -1 it lost, 0 drawn or cut.
-        truncated: cut by a limit, not ended by the rules.
+        outcome: +1 this seat won, -1 it lost, 0 drawn; of a game that was cut, the env's own verdict, as in the table
+            of matches (melee-mock: whoever led; gen1ou: drawn).
+        truncated: cut by a limit, not ended by the rules; its values go on beyond the end whatever the outcome.
         end_reason: the env's word for how it ended.
         length: env steps the game lasted (both seats' decisions; at least this seat's).
     """
@@ -120,7 +121,7 @@ class Batch:
         known: bool `[T, N]`; a decision whose action is known.
         reset: bool `[T, N]`; the row's first decision, before which memory is empty (a stretch from the middle of a
             game too begins without memory).
-        outcome: int8 `[N]` for the seat the row is seen from.
+        outcome: int8 `[N]` for the seat the row is seen from; as in `Game`, also of games that were cut.
         truncated: bool `[N]`.
         ended: bool `[T, N]`; the game ended by its rules right after this decision.
         lengths: int64 `[N]` decisions.
