@@ -43,6 +43,15 @@ def test_a_second_call_plays_only_what_is_missing_and_ends_with_the_same_games(t
     assert not (again.folder / ".parts").exists()
 
 
+def test_chunks_never_give_two_games_one_id(tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.data.recorder.NUMBERS", range(50))  # as many as there are games
+    collected = gather(tmp_path)
+    dataset = Dataset(collected.folder)
+    assert (len(dataset), dataset.games) == (100, 50)
+    numbers = {int(one.game.match_id.rsplit("-", 1)[1]) for one in dataset}
+    assert numbers == set(range(50))
+
+
 def test_games_do_not_depend_on_how_opponents_share_them(tmp_path):
     two = collect(
         "kuhn", "kuhn/nash", ["random", "kuhn/nash"], games=21, games_per_chunk=6, folder=tmp_path, seed=1,

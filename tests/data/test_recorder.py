@@ -10,7 +10,7 @@ from workbench.data import games, metamon
 from workbench.data.datasets import Dataset
 from workbench.data.filters import filter_folder
 from workbench.data.folders import open_folder, read_entries, rewards
-from workbench.data.recorder import Recorder
+from workbench.data.recorder import Recorder, share_of_numbers
 from workbench.envs import make, scripted_player
 from workbench.envs.players import RandomPlayer
 from workbench.policies import load_policy
@@ -128,6 +128,24 @@ def test_same_run_same_files_and_two_recorders_share_a_folder(tmp_path):
     assert first.name == again.name and first.read_bytes() == again.read_bytes()
     record(tmp_path / "1", 2)
     assert Dataset(tmp_path / "1").games == 40
+
+
+def test_recorders_with_numbers_of_their_own_never_share_an_id(tmp_path):
+    player = RandomPlayer("random")
+    for part in range(3):  # the same games each time: all three would have the same ids
+        with make("leduc", batch_size=4) as env:
+            numbers = share_of_numbers(part, 3)
+            with Recorder(env, tmp_path, ("a", "b"), started=STARTED, numbers=numbers) as recorder:
+                play(env, player, player, games=20, seed=1, recorder=recorder)
+        assert Dataset(tmp_path).games == 20 * (part + 1)
+    assert [share_of_numbers(part, 3)[0] for part in range(3)] == [0, 3333333333, 6666666666]
+    with make("leduc", batch_size=4) as env, Recorder(env, tmp_path / "few", ("a", "b"), numbers=range(7, 9)) as few:
+        with pytest.raises(RuntimeError, match="all 2 match ids are taken"):
+            play(env, player, player, games=20, recorder=few)
+        with pytest.raises(ValueError, match="ten digits"):
+            Recorder(env, tmp_path, ("a", "b"), numbers=range(10**10, 10**10 + 1))
+    with pytest.raises(ValueError, match="part 3 of 3"):
+        share_of_numbers(3, 3)
 
 
 def test_games_cut_by_a_limit_keep_the_outcome_that_the_table_has(tmp_path):

@@ -17,7 +17,7 @@ from workbench.arena.files import write_json
 from workbench.arena.matches import Matches
 from workbench.arena.parallel import Task, pair_seed, run_tasks
 from workbench.arena.tournament import content_of
-from workbench.data.recorder import Recorder
+from workbench.data.recorder import Recorder, share_of_numbers
 from workbench.envs.core import Env
 
 GAMES_PER_CHUNK = 200
@@ -57,15 +57,16 @@ class Collection:
 
 @dataclass(frozen=True)
 class _Recording:
-    """Makes the recorder of one chunk, in whatever process plays it."""
+    """Makes the recorder of one chunk of so many, in whatever process plays it."""
 
     folder: Path
     started: datetime
+    chunks: int
 
     def __call__(self, env: Env, ids: tuple[str, str], number: int) -> Recorder:
         part = self.folder / f"{number:05d}"
         shutil.rmtree(part, ignore_errors=True)  # what a killed worker left of this chunk
-        return Recorder(env, part, ids, started=self.started)
+        return Recorder(env, part, ids, started=self.started, numbers=share_of_numbers(number, self.chunks))
 
 
 def collect(
@@ -111,7 +112,7 @@ def collect(
         raise ValueError(f"games={games}: expected at least one for each of {len(rivals)} opponents")
     tasks = _tasks(env_name, env_options or {}, learner, rivals, games, batch_size, temperature, seed, games_per_chunk)
     started = _claim(folder, tasks, seed)
-    recording = _Recording(folder / _PARTS, started)
+    recording = _Recording(folder / _PARTS, started, len(tasks))
     kept = {task.number: Matches.load(_chunk(folder, task)) for task in tasks if _chunk(folder, task).is_dir()}
     before, clock = sum(map(len, kept.values())), time.perf_counter()
 

@@ -23,7 +23,19 @@ from workbench.files import replace_file
 
 CHUNK_DECISIONS = 16384
 _OBSERVED = "observed "
-_DIGITS = 10**10
+NUMBERS = range(10**10)  # a match id ends in ten digits
+
+
+def share_of_numbers(part: int, parts: int) -> range:
+    """The `numbers` of recorder `part` of `parts` that write one dataset: as many for each, none for two.
+
+    Raises:
+        ValueError: there is no such part.
+    """
+    if not 0 <= part < parts <= len(NUMBERS):
+        raise ValueError(f"part {part} of {parts}: expected parts counted from 0, at most {len(NUMBERS)} of them")
+    size = len(NUMBERS) // parts
+    return range(part * size, (part + 1) * size)
 
 
 class Recorder:
@@ -35,12 +47,17 @@ class Recorder:
 
     Args:
         env: the env that is played.
-        folder: made where missing; several recorders may write to one folder.
+        folder: made where missing; several recorders may write to one folder, each with `numbers` of its own.
         policies: ids of the two players as given to `play`: in slots of odd number the second one sits in seat 0 (in a
             batch of one slot, in games of odd number). Or a function from (slot, number of the slot's game) to the ids
             in seats 0 and 1.
         started: UTC time that stands in the names of Metamon's files; now by default.
         chunk_decisions: how many decisions a Parquet chunk holds at least, but for the last.
+        numbers: what the last ten digits of match ids are drawn from, without repetition. Recorders of one dataset with
+            ranges that do not overlap (`share_of_numbers`) never give two games one id, nor two files one name.
+
+    Raises:
+        ValueError: numbers beyond ten digits.
 
     Attributes:
         games, decisions: how many were recorded so far.
@@ -55,7 +72,11 @@ class Recorder:
         *,
         started: datetime | None = None,
         chunk_decisions: int = CHUNK_DECISIONS,
+        numbers: range = NUMBERS,
     ):
+        if not len(numbers) or numbers[0] not in NUMBERS or numbers[-1] not in NUMBERS:
+            raise ValueError(f"numbers={numbers}: expected some of 0 to {NUMBERS[-1]}, the ten digits of a match id")
+        self._numbers = numbers
         self.env, self.spec = env, env.spec
         self.folder = Path(folder) / env.spec.name
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -177,14 +198,21 @@ class Recorder:
         )
 
     def _match_id(self, policies, seed: int, decisions) -> str:
-        """Ten digits that follow from the game itself, so that the same run names its games the same."""
+        """Ten digits that follow from the game itself, so that the same run names its games the same.
+
+        Raises:
+            RuntimeError: all numbers are taken.
+        """
+        if len(self._used) == len(self._numbers):
+            raise RuntimeError(f"all {len(self._numbers)} match ids are taken; give the recorder more `numbers`")
         content = hashlib.blake2b(repr((self.spec.name, policies, seed)).encode(), digest_size=8)
         for rows in decisions:
             content.update(np.ascontiguousarray(rows["action"]))
-        number = int.from_bytes(content.digest(), "little") % _DIGITS
-        while number in self._used:
-            number = (number + 1) % _DIGITS
-        self._used.add(number)
+        place = int.from_bytes(content.digest(), "little") % len(self._numbers)
+        while place in self._used:
+            place = (place + 1) % len(self._numbers)
+        self._used.add(place)
+        number = self._numbers[place]
         return f"{'metamon' if self._views else 'workbench'}-{self.spec.name}-{number:010d}"
 
     def flush(self) -> None:
