@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -10,11 +11,13 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from cloudpickle import register_pickle_by_value, unregister_pickle_by_value
 
 from workbench.arena import (
     Matches,
     PairFailedWarning,
     SerialExecutor,
+    TournamentIncomplete,
     local_executor,
     play_many,
     ratings,
@@ -45,6 +48,28 @@ class Killer(RandomPlayer):
 
     def __reduce__(self):
         return os._exit, (3,)
+
+
+class KillerOnce(RandomPlayer):
+    """Ends the process that it first plays in, unless that is the one that made it."""
+
+    def __init__(self, mark):
+        super().__init__("x")
+        self.mark, self.home = mark, os.getpid()
+
+    def act(self, *arguments, **options):
+        if os.getpid() != self.home and not self.mark.exists():
+            self.mark.touch()
+            os._exit(3)
+        return super().act(*arguments, **options)
+
+
+@pytest.fixture
+def sent_whole():
+    """Workers are sent the players of this file whole, since they cannot import it."""
+    register_pickle_by_value(sys.modules[__name__])
+    yield
+    unregister_pickle_by_value(sys.modules[__name__])
 
 
 def test_everybody_meets_everybody_and_known_results_come_out():
@@ -146,7 +171,7 @@ def test_a_damaged_pair_is_played_again(tmp_path):
 def test_a_pair_that_fails_is_named_and_the_others_go_on(tmp_path):
     players = {"rock": "rps/rock", "faulty": Faulty("x"), "paper": "rps/paper"}
     with pytest.warns(PairFailedWarning, match="faulty.*no move comes to mind") as warned:
-        matches = serial(players, folder=tmp_path)
+        matches = serial(players, folder=tmp_path, failures="warn")
     assert len(warned) == 2
     assert matches.policies == ["rock", "paper"] or matches.policies == ["paper", "rock"]
     stored = json.loads((tmp_path / "tournament_results.json").read_text())["matchups"]
@@ -155,6 +180,30 @@ def test_a_pair_that_fails_is_named_and_the_others_go_on(tmp_path):
     # the next run plays only what is missing
     mended = serial(players | {"faulty": "random"}, folder=tmp_path)
     assert len(mended) == 30
+
+
+def test_failed_pairs_leave_the_tournament_unfinished_with_all_others_kept(tmp_path):
+    players = {"rock": "rps/rock", "faulty": Faulty("x"), "paper": "rps/paper"}
+    with pytest.raises(TournamentIncomplete, match=r"2 of 3 pairs.*rock against faulty: ArithmeticError: no") as raised:
+        serial(players, folder=tmp_path)
+    assert list(raised.value.failures) == [("rock", "faulty"), ("faulty", "paper")]
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+    assert not (tmp_path / "matches.parquet").exists()
+    stored = json.loads((tmp_path / "tournament_results.json").read_text())["matchups"]
+    assert [m["status"] for m in stored] == ["error", "success", "error"]
+    (kept,) = tmp_path.glob("pairs/*/matches.parquet")
+    before = kept.stat().st_mtime_ns
+    assert len(serial(players | {"faulty": "random"}, folder=tmp_path)) == 30
+    assert kept.stat().st_mtime_ns == before
+    stored = json.loads((tmp_path / "tournament_results.json").read_text())["matchups"]
+    assert [m["status"] for m in stored] == ["success"] * 3
+    with pytest.raises(ValueError, match="failures='ignore'"):
+        serial(failures="ignore")
+
+
+def test_workers_and_an_executor_exclude_each_other():
+    with pytest.raises(ValueError, match="workers=2 and an executor"):
+        serial(workers=2)
 
 
 def test_if_nobody_can_play_it_is_an_error():
@@ -225,12 +274,31 @@ def test_killed_it_leaves_no_worker_and_goes_on_where_it_was(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_takes_only_its_pair_along(tmp_path):
+@pytest.mark.parametrize("given", ["workers", "executor"])
+def test_a_worker_that_dies_takes_only_its_pair_along(given):
     players = {"rock": "rps/rock", "killer": Killer("x"), "paper": "rps/paper"}
+    own = {"workers": 2, "executor": None} if given == "workers" else {"executor": local_executor(2)}
     with pytest.warns(PairFailedWarning, match="killer") as warned:
-        matches = serial(players, executor=None)
+        matches = serial(players, failures="warn", **own)
     assert len([w for w in warned if w.category is PairFailedWarning]) == 2
     assert len(matches) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", ["workers", "executor"])
+def test_a_worker_that_died_once_leaves_no_pair_out(tmp_path, given, sent_whole):
+    players = {"rock": "rps/rock", "killer": KillerOnce(tmp_path / "killed"), "paper": "rps/paper"}
+    own = {"workers": 2, "executor": None} if given == "workers" else {"executor": local_executor(2)}
+    assert len(serial(players, **own)) == 30
+    assert (tmp_path / "killed").exists()
+
+
+@pytest.mark.slow
+def test_play_many_goes_on_after_a_worker_died(tmp_path, sent_whole):
+    killer = KillerOnce(tmp_path / "killed")
+    first, second = play_many([(killer, "rps/rock"), ("rps/paper", "rps/rock")], "rps", games=4, workers=2)
+    assert (len(first), second.score("rps/paper").wins) == (4, 4)
+    assert (tmp_path / "killed").exists()
 
 
 def test_play_many_is_in_the_order_given():

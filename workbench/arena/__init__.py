@@ -9,7 +9,7 @@ from workbench.arena.parallel import SerialExecutor, Task, local_executor, play_
 from workbench.arena.play import play
 from workbench.arena.population import Population, PopulationSettings
 from workbench.arena.ratings import Ratings, ratings
-from workbench.arena.tournament import PairFailedWarning, battle_log, round_robin
+from workbench.arena.tournament import PairFailedWarning, TournamentIncomplete, battle_log, round_robin
 
 __all__ = [
     "BradleyTerry",
@@ -25,6 +25,7 @@ __all__ = [
     "Score",
     "SerialExecutor",
     "Task",
+    "TournamentIncomplete",
     "battle_log",
     "bradley_terry",
     "collect",

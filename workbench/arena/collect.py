@@ -81,6 +81,7 @@ def collect(
     temperature: float | tuple[float, float] = 1.0,
     seed: int = 0,
     games_per_chunk: int = GAMES_PER_CHUNK,
+    workers: int | None = None,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Collection:
@@ -98,11 +99,12 @@ def collect(
         temperature: of both, or of `policy` and of whoever it meets.
         seed: decides all games, whatever the number of workers.
         games_per_chunk: how many a task plays.
-        executor: any `concurrent.futures.Executor`; by default local processes, one a core.
+        workers, executor: how many local processes play, by default one a core; or any `concurrent.futures.Executor`
+            (see `run_tasks`).
         progress: called with (games finished, games in all).
 
     Raises:
-        ValueError: fewer games than opponents; a folder that holds another collection.
+        ValueError: fewer games than opponents; a folder that holds another collection; both workers and an executor.
         whatever a chunk raised; chunks that finished before stay.
     """
     folder = Path(folder)
@@ -122,7 +124,7 @@ def collect(
 
     tell()
     missing = [_with(task, recording) for task in tasks if task.number not in kept]
-    for task, result in run_tasks(missing, executor):
+    for task, result in run_tasks(missing, workers, executor):
         if isinstance(result, Exception):
             result.add_note(f"while collecting {task.first.id} against {task.second.id} at {env_name}")
             raise result
@@ -162,7 +164,10 @@ def _claim(folder: Path, tasks: list[Task], seed: int) -> datetime:
     contents = {entrant.id: content_of(entrant.source) for task in tasks for entrant in (task.first, task.second)}
     described = [
         contents,
-        *((t.env_name, t.first.id, t.second.id, t.games, t.seed, t.env_options, t.batch_size, t.temperature) for t in tasks),
+        *(
+            (t.env_name, t.first.id, t.second.id, t.games, t.seed, t.env_options, t.batch_size, t.temperature)
+            for t in tasks
+        ),
     ]
     plan = hashlib.blake2b(json.dumps(described, default=str).encode(), digest_size=8).hexdigest()
     file = folder / "collection.json"

@@ -97,6 +97,7 @@ def play_many(
     seed: int = 0,
     temperature: float | tuple[float, float] = 1.0,
     batch_size: int = 64,
+    workers: int | None = None,
     executor: Executor | None = None,
     record: RecorderFactory | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -110,7 +111,8 @@ def play_many(
         pairings: who plays whom.
         env_name, env_options, batch_size: for `workbench.envs.make`, in each task.
         games: a pairing.
-        executor: any `concurrent.futures.Executor`; by default local processes, one a core.
+        workers, executor: how many local processes play, by default one a core; or any `concurrent.futures.Executor`
+            (see `run_tasks`).
         record: see `Task`; must be picklable.
         progress: called with (games finished, games in all) after each pairing.
 
@@ -118,6 +120,7 @@ def play_many(
         Matches by pairing, in the order given.
 
     Raises:
+        ValueError: both workers and an executor.
         whatever a pairing raised, with a note that names it; those not begun are cancelled.
     """
     tasks = []
@@ -129,7 +132,7 @@ def play_many(
         options = (env_options or {}, batch_size, temperature, number, record)
         tasks.append(Task(env_name, first, second, games, own_seed, *options))
     results: dict[int, Matches] = {}
-    for task, result in run_tasks(tasks, executor):
+    for task, result in run_tasks(tasks, workers, executor):
         if isinstance(result, Exception):
             result.add_note(f"while {task.first.id} played {task.second.id} at {env_name}")
             raise result
@@ -139,15 +142,28 @@ def play_many(
     return [results[number] for number in range(len(tasks))]
 
 
-def run_tasks(tasks: Sequence[Task], executor: Executor | None = None) -> Iterator[tuple[Task, Matches | Exception]]:
+def run_tasks(
+    tasks: Sequence[Task], workers: int | None = None, executor: Executor | None = None
+) -> Iterator[tuple[Task, Matches | Exception]]:
     """Each task with its result, or the exception it raised, as they finish.
 
-    A worker that dies takes the executor with it. The default executor is then replaced, and the tasks that had not
-    finished run again, one at a time, so that only whoever kills a worker by himself is reported.
+    A worker that dies takes its executor with it. Local processes (also those of `local_executor` or of loky itself) are
+    then replaced, and the tasks that had not finished run again, one at a time, so that only whoever kills a worker by
+    himself is reported. Any other executor is its owner's to replace: all it had not finished is reported.
+
+    Raises:
+        ValueError: both workers and an executor.
     """
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    if workers is not None and executor is not None:
+        raise ValueError(
+            f"workers={workers} and an executor: expected one of them, since an executor has its own workers"
+        )
+    executor = executor or local_executor(workers)
     broken = []
-    for task, result in _run(tasks, executor or local_executor()):
-        if executor is None and isinstance(result, BrokenExecutor):
+    for task, result in _run(tasks, executor):
+        if isinstance(result, BrokenExecutor) and isinstance(executor, ProcessPoolExecutor):
             broken.append(task)
         else:
             yield task, result

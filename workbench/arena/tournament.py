@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,26 @@ class PairFailedWarning(UserWarning):
     """A pair's games could not be played; the other pairs' could."""
 
 
+class TournamentIncomplete(RuntimeError):
+    """Some pairs of a tournament could not be played; all others were, and are kept in its folder if it has one.
+
+    Args:
+        failures: what went wrong, by the pair's ids.
+        pairs: how many there are in all.
+    """
+
+    def __init__(self, failures: dict[tuple[str, str], str], pairs: int):
+        super().__init__(failures, pairs)
+        self.failures, self.pairs = failures, pairs
+
+    def __str__(self) -> str:
+        named = "; ".join(f"{first} against {second}: {error}" for (first, second), error in self.failures.items())
+        return (
+            f"{len(self.failures)} of {self.pairs} pairs could not be played ({named}). The others were: with the same "
+            "folder, the next call plays only these; failures='warn' goes on without them"
+        )
+
+
 def round_robin(
     env_name: str,
     players: Sequence[Source] | Mapping[str, Source],
@@ -36,7 +57,9 @@ def round_robin(
     seed: int = 0,
     temperature: float = 1.0,
     self_play: bool = False,
+    workers: int | None = None,
     executor: Executor | None = None,
+    failures: Literal["raise", "warn"] = "raise",
     folder: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Matches:
@@ -44,14 +67,17 @@ def round_robin(
 
     Every pair is a task of its own. With a folder each finished pair is kept there, and a later call plays only what
     is missing, or what has changed: the env's options, the games, the seed, or a player's weights. A pair that fails
-    is named by a `PairFailedWarning` and in `tournament_results.json`; the others go on.
+    is named in `tournament_results.json`, and the others go on; at the end the failures are raised, or warned of.
 
     Args:
         env_name, env_options, batch_size: for `workbench.envs.make`, in each task.
         players: ids and players, names or paths; or only the latter (see `workbench.arena.parallel.entrants`).
         seed: decides all games; a pair's games do not depend on who else takes part.
         self_play: everybody also plays itself.
-        executor: any `concurrent.futures.Executor`; by default local processes, one a core.
+        workers, executor: how many local processes play, by default one a core; or any `concurrent.futures.Executor`
+            (see `run_tasks`).
+        failures: what happens when all pairs were tried and some failed. `"raise"`: `TournamentIncomplete`; `"warn"`: a
+            `PairFailedWarning` each, and the tournament ends without these pairs.
         folder: gets `matches.parquet` and `.csv`, `tournament_results.json`, `team_results/battle_log_*.csv` and
             `pairs/`.
         progress: called with (games finished, games in all) after each pair, kept ones included.
@@ -60,9 +86,11 @@ def round_robin(
         Matches, pair by pair in the order of `players`, of the pairs that could be played.
 
     Raises:
-        ValueError: fewer than two players, or two of one id.
-        RuntimeError: no pair could be played.
+        ValueError: fewer than two players, or two of one id; both workers and an executor.
+        TournamentIncomplete: pairs failed, and failures="raise"; or all did.
     """
+    if failures not in ("raise", "warn"):
+        raise ValueError(f"failures={failures!r}; expected 'raise' or 'warn'")
     field = entrants(players)
     if len(field) < 2:
         raise ValueError(f"a tournament needs at least 2 players; got {[entrant.id for entrant in field]}")
@@ -74,13 +102,13 @@ def round_robin(
     ]
     book = _Book(tasks, Path(folder) if folder is not None else None)
     book.tell(progress)
-    for task, result in run_tasks(book.missing(), executor):
+    for task, result in run_tasks(book.missing(), workers, executor):
         book.enter(task, result)
         book.tell(progress)
-    if not book.played:
-        raise RuntimeError(f"no pair of the tournament could be played: {next(iter(book.failed.values()))}")
-    for number, error in book.failed.items():
-        first, second = tasks[number].first.id, tasks[number].second.id
+    failed = {(tasks[number].first.id, tasks[number].second.id): book.failed[number] for number in sorted(book.failed)}
+    if failed and (failures == "raise" or not book.played):
+        raise TournamentIncomplete(failed, len(tasks))
+    for (first, second), error in failed.items():
         warnings.warn(f"{first} against {second} failed: {error}", PairFailedWarning, stacklevel=2)
     return book.close()
 
