@@ -30,10 +30,10 @@ def test_no_trace_crosses_the_end_of_a_game():
     assert advantage[:, 0] == pytest.approx([1 - 2 / 4, -2, 1])
 
 
-def decisions(reward, value, deciding, ended, end_value, last_value, last_deciding):
+def decisions(reward, value, deciding, ended, end_value, last_value, last_deciding, **options):
     advantage, learned = decision_advantage(
         column(*reward), column(*value), column(*deciding, dtype=bool), column(*ended, dtype=bool), column(*end_value),
-        np.array([last_value], np.float32), np.array([last_deciding]), **HALF,
+        np.array([last_value], np.float32), np.array([last_deciding]), **HALF, **options,
     )  # fmt: skip
     return advantage[:, 0].tolist(), learned[:, 0].tolist()
 
@@ -65,6 +65,22 @@ def test_game_that_ends_while_waiting_and_reward_before_any_decision():
     advantage, learned = decisions([9, 0, -1, 0], [99, 2, 99, 99], [0, 1, 0, 0], [0, 0, 1, 0], [0] * 4, 5, False)
     assert learned == [False, True, False, False]
     assert advantage == pytest.approx([0, -1 - 2, 0, 0])
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_in_turns_the_last_steps_decision_is_left_out_whatever_it_did(ends):
+    # decides at 0 and 2; whether the decision at 2 ends the game (reward 8) or waits, only the one at 0 is learned
+    # from, and its advantage is the same: the value at 2 stands for what followed
+    advantage, learned = decisions(
+        [1, 0, 8 * ends], [2, 99, 4], [1, 0, 1], [0, 0, ends], [0] * 3, 77, ends, in_turns=True
+    )
+    assert learned == [True, False, False]
+    assert advantage == pytest.approx([1 + 0.5 * 4 - 2, 0, 0])
+
+
+def test_in_turns_a_game_that_the_other_ends_in_the_last_step_is_learned_from():
+    advantage, learned = decisions([1, -1], [2, 99], [1, 0], [0, 1], [0] * 2, 77, True, in_turns=True)
+    assert learned == [True, False] and advantage == pytest.approx([1 - 1 - 2, 0])
 
 
 @settings(deadline=None)

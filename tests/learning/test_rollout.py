@@ -45,6 +45,7 @@ def test_seats_in_turn_decide_in_turn_and_rewards_come_when_they_act_again(count
     rollout = collector(counting_env([5], turns=True), 5).collect()
     assert rollout.deciding.astype(int).tolist() == [[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]]
     assert rollout.reward[:, 0].tolist() == [0, 2, 0, 2, 1]
+    assert rollout.in_turns and not collector(counting_env([5]), 5).collect().in_turns
     # waiting rows' masks are all false, which matters to nobody; those who decide may do anything
     assert rollout.options is None
 

@@ -174,7 +174,7 @@ class PPO:
         collected = time.perf_counter()
         advantage, learned = decision_advantage(
             rollout.reward, rollout.value, rollout.deciding, rollout.ended, rollout.end_value, rollout.last_value,
-            rollout.last_deciding, discount=settings.discount, trace=settings.trace,
+            rollout.last_deciding, discount=settings.discount, trace=settings.trace, in_turns=rollout.in_turns,
         )  # fmt: skip
         target = advantage + rollout.value
         self.value_scale.update(target[learned])

@@ -106,6 +106,7 @@ class Rollout(NamedTuple):
         ended: bool `[T, R]` the game was over after the step at t.
         end_value: float32 `[T, R]` value of the last state of a game that was cut, 0 after a real end.
         state: float32 `[R, S]` recurrent state before the first step.
+        in_turns: a seat of a game under way had to wait for the other at some step.
         last_value: float32 `[R]` value of the state after the last step, where `last_deciding`, bool `[R]`.
         finished: games that ended.
         frames: env steps taken, summed over games.
@@ -122,6 +123,7 @@ class Rollout(NamedTuple):
     ended: np.ndarray
     end_value: np.ndarray
     state: np.ndarray
+    in_turns: bool
     last_value: np.ndarray
     last_deciding: np.ndarray
     finished: list[Finished]
@@ -189,16 +191,17 @@ class Collector:
         """Play on for T steps."""
         start = self._state.copy()
         finished: list[Finished] = []
-        all_legal = True
+        all_legal, in_turns = True, False
         for t in range(self.steps):
+            in_turns |= not self._now.acting[:, self._seat_columns].all()
             all_legal &= self._decide(t)
             self._now = self.env.step(self._actions)
             self._receive(t, finished)
         last_value, last_deciding = self._peek()
         return Rollout(
             Inputs(self._numbers, self._tokens), None if all_legal else self._options, self._action, self._log_prob,
-            self._value, self._deciding, self._reset, self._reward, self._ended, self._end_value, start, last_value,
-            last_deciding, finished, self.steps * self.env.batch_size,
+            self._value, self._deciding, self._reset, self._reward, self._ended, self._end_value, start, in_turns,
+            last_value, last_deciding, finished, self.steps * self.env.batch_size,
         )  # fmt: skip
 
     def _decide(self, t: int) -> bool:
