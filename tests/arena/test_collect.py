@@ -1,6 +1,7 @@
 """Collecting: chunks that are kept, never lost and never there twice."""
 
 import shutil
+from contextlib import nullcontext
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from workbench.arena import SerialExecutor
 from workbench.arena.collect import collect
 from workbench.data.datasets import Dataset
 from workbench.envs import env_spec
+from workbench.files import PARTIAL
 from workbench.policies import Policy
 
 
@@ -50,6 +52,26 @@ def test_chunks_never_give_two_games_one_id(tmp_path, monkeypatch):
     assert (len(dataset), dataset.games) == (100, 50)
     numbers = {int(one.game.match_id.rsplit("-", 1)[1]) for one in dataset}
     assert numbers == set(range(50))
+
+
+@pytest.mark.parametrize("left", ["an empty folder", "only the text", "a torn table"])
+def test_a_chunk_that_was_being_saved_when_the_call_was_killed_is_played_again(tmp_path, left):
+    whole, cut = gather(tmp_path / "whole"), gather(tmp_path / "cut")
+    chunk = cut.folder / "chunks" / "00002"
+    table = (chunk / "matches.parquet").read_bytes()
+    (chunk / "matches.parquet").unlink()
+    if left == "an empty folder":
+        (chunk / "matches.csv").unlink()
+    elif left == "only the text":
+        (chunk / f".matches.parquet.1{PARTIAL}").write_bytes(table[:100])
+    else:
+        (chunk / "matches.parquet").write_bytes(table[:100])
+    with pytest.warns(UserWarning, match="played again") if left == "a torn table" else nullcontext():
+        again = gather(tmp_path / "cut")
+    assert again.played == 10
+    assert seeds(again.matches) == seeds(whole.matches)
+    assert Dataset(again.folder).games == 50
+    assert not list(again.folder.rglob(f".*{PARTIAL}"))
 
 
 def test_games_do_not_depend_on_how_opponents_share_them(tmp_path):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.arena.entrants import Entrant, Source, entrants
-from workbench.arena.files import write_json
+from workbench.arena.files import remove_partial, write_json
 from workbench.arena.matches import Matches
 from workbench.arena.parallel import Task, pair_seed, run_tasks
 from workbench.arena.tournament import content_of
@@ -115,7 +116,8 @@ def collect(
     tasks = _tasks(env_name, env_options or {}, learner, rivals, games, batch_size, temperature, seed, games_per_chunk)
     started = _claim(folder, tasks, seed)
     recording = _Recording(folder / _PARTS, started, len(tasks))
-    kept = {task.number: Matches.load(_chunk(folder, task)) for task in tasks if _chunk(folder, task).is_dir()}
+    remove_partial(folder / "chunks")
+    kept = {task.number: games for task in tasks if (games := _recall(folder, task)) is not None}
     before, clock = sum(map(len, kept.values())), time.perf_counter()
 
     def tell() -> None:
@@ -197,6 +199,17 @@ def _claim(folder: Path, tasks: list[Task], seed: int) -> datetime:
 
 def _chunk(folder: Path, task: Task) -> Path:
     return folder / "chunks" / f"{task.number:05d}"
+
+
+def _recall(folder: Path, task: Task) -> Matches | None:
+    """The games of a chunk that is done: one whose table is there, whole; its folder alone says nothing."""
+    try:
+        return Matches.load(_chunk(folder, task))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        warnings.warn(f"{error}; the chunk is played again", UserWarning, stacklevel=3)
+        return None
 
 
 def _move_in(folder: Path, task: Task, matches: Matches) -> None:
