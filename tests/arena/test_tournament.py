@@ -1,3 +1,4 @@
+import inspect
 import json
 import os
 import pickle
@@ -6,6 +7,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,9 @@ from workbench.arena import (
     ratings,
     round_robin,
 )
+from workbench.arena.tournament import DEFAULT_TEAMS, team_set
 from workbench.envs import RandomPlayer, make
+from workbench.envs.pokemon.env import Gen1OUEnv
 from workbench.policies import Policy, PolicySettings
 
 TIMES = ["started", "seconds"]
@@ -121,6 +125,25 @@ def test_files_users_know(tmp_path):
     assert Matches.load(tmp_path).table.equals(matches.table)
     # both sides are logged; ratings count each battle once
     assert len(ratings(matches, bootstraps=0).elo.progression) == 60
+
+
+@pytest.mark.parametrize(
+    ("env_name", "options", "expected"),
+    [
+        ("rps", {}, ""),
+        ("gen1ou", {}, "competitive"),
+        ("gen1ou", {"teams": "modern_replays"}, "modern_replays"),
+        ("gen1ou", {"teams": Path("my/teams")}, "my/teams"),
+        ("gen1ou", {"teams": ["Tauros|||a", "Snorlax|||b"]}, "2 teams given"),
+        ("gen1ou", {"teams": ("competitive", ["Tauros|||a"])}, "competitive and 1 team given"),
+    ],
+)
+def test_the_team_set_is_the_envs_own(env_name, options, expected):
+    assert team_set(env_name, options) == expected
+
+
+def test_the_default_teams_are_those_of_the_env():
+    assert inspect.signature(Gen1OUEnv).parameters["teams"].default == DEFAULT_TEAMS["gen1ou"]
 
 
 def test_finished_pairs_are_kept(tmp_path):

@@ -22,6 +22,8 @@ from workbench.arena.matches import Matches
 from workbench.arena.members import content_hash
 from workbench.arena.parallel import Task, pair_seed, run_tasks
 
+DEFAULT_TEAMS = {"gen1ou": "competitive"}  # where the env's option `teams` is left out
+
 
 class PairFailedWarning(UserWarning):
     """A pair's games could not be played; the other pairs' could."""
@@ -175,7 +177,7 @@ class _Book:
             {
                 "models": list(everybody),
                 "battle_format": some.env_name,
-                "team_set": some.env_options.get("team_set", ""),
+                "team_set": team_set(some.env_name, some.env_options),
                 "battles_per_matchup": some.games,
                 "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
                 "env_options": json.loads(json.dumps(some.env_options, default=str)),
@@ -197,6 +199,16 @@ class _Book:
         score = pair.score(first, second)
         result = {"wins": score.wins, "draws": score.draws, "losses": score.losses}
         return {"status": "success", **entry, "num_battles": len(pair), **result}
+
+
+def team_set(env_name: str, env_options: Mapping) -> str:
+    """What the teams of a tournament were drawn from, in one line; empty for games without teams."""
+    teams = env_options.get("teams", DEFAULT_TEAMS.get(env_name, ""))
+    if isinstance(teams, str) or hasattr(teams, "__fspath__"):
+        return str(teams)
+    if isinstance(teams, tuple):  # one a seat
+        return " and ".join(team_set(env_name, {"teams": seat}) for seat in teams)
+    return f"{len(teams)} team{'s' * (len(teams) != 1)} given"
 
 
 def battle_log(matches: Matches) -> pd.DataFrame:
