@@ -1,8 +1,6 @@
-"""The smaller parts: locks, fingerprints, provenance, executors, the terminal's view."""
+"""The smaller parts: locks, fingerprints, provenance, the terminal's view."""
 
 import io
-import math
-import operator
 import os
 import subprocess
 import sys
@@ -14,7 +12,6 @@ from rich.console import Console
 
 from workbench.pipeline import provenance
 from workbench.pipeline.display import PlainView, progress_words
-from workbench.pipeline.executors import executor
 from workbench.pipeline.files import hash_path, write_json
 from workbench.pipeline.fingerprint import damage, differences, fingerprint, notebook_hash
 from workbench.pipeline.lock import Lock, Locked
@@ -23,20 +20,6 @@ from workbench.pipeline.rerun import compare
 from workbench.pipeline.runner import parents
 from workbench.pipeline.sockets import remember, remove_remembered, sockets_folder
 from workbench.pipeline.status import is_alive, this_process
-
-
-@pytest.mark.parametrize("spec", ["serial", "local:2"])
-def test_executors_do_the_same_work(spec):
-    with executor(spec) as pool:
-        assert list(pool.map(math.factorial, range(5))) == [1, 1, 2, 6, 24]
-        with pytest.raises(ZeroDivisionError):
-            pool.submit(operator.floordiv, 1, 0).result()
-
-
-@pytest.mark.parametrize(("spec", "message"), [("loacl", "did you mean 'local'"), ("local:0", "workers from 1"), ("local:x", "workers from 1")])
-def test_unknown_executors_are_refused(spec, message):
-    with pytest.raises(ValueError, match=message):
-        executor(spec)
 
 
 def test_a_lock_is_held_by_one_and_dies_with_its_process(tmp_path):
@@ -135,19 +118,6 @@ def test_provenance_tells_nothing_about_the_person_or_the_host(tmp_path):
     assert str(Path.home()) not in text
     assert socket.gethostname() not in text
     assert f'"{getpass.getuser()}"' not in text
-
-
-def test_code_that_was_used_is_what_was_imported_and_what_lies_beside_it():
-    code = "from workbench.pipeline.provenance import code_used\n{}\nprint(*code_used())"
-
-    def used(imports):
-        return subprocess.run([sys.executable, "-c", code.format(imports)], capture_output=True, text=True, check=True).stdout.split()
-
-    assert used("from workbench.pipeline import stage") == []  # what only runs and reports does not count
-    matrix = used("import workbench.envs.matrix")
-    assert {"envs/__init__.py", "envs/core.py", "envs/matrix.py"} <= set(matrix)
-    assert not any(name.startswith(("envs/pokemon", "learning")) for name in matrix)
-    assert "envs/pokemon/node/package-lock.json" in used("import workbench.envs.pokemon.showdown")
 
 
 def test_a_running_stage_in_one_line():
