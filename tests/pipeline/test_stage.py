@@ -65,6 +65,17 @@ def test_a_run_by_hand_starts_afresh_or_resumes_as_asked(project):
     assert not (afresh.folder / "checkpoint").exists()
 
 
+def test_a_run_by_hand_that_resumes_without_a_checkpoint_keeps_its_work_and_logs_anew(project):
+    opened = stage("out")
+    opened.path("dataset/games.txt").write_text("played")
+    opened.log({"a": 1}, 1)
+    again = stage("out", resume=True)
+    assert not again.resuming
+    assert (again.folder / "dataset/games.txt").read_text() == "played"
+    again.log({"a": 2}, 1)
+    assert [line["a"] for line in read_metrics("out/metrics.jsonl")] == [2]
+
+
 def test_a_folder_of_somebody_else_is_left_alone(project):
     (project / "mine").mkdir()
     (project / "mine/thesis.txt").write_text("years of work")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import os
@@ -15,14 +14,13 @@ from pathlib import Path
 
 import psutil
 
+from workbench.pipeline.dependencies import code_files
 from workbench.pipeline.files import hash_json, hash_path
 
 _PACKAGES = (
     "workbench", "numpy", "numba", "scipy", "pandas", "pyarrow", "torch", "safetensors", "gymnasium", "melee",
     "matplotlib", "papermill", "nbclient", "ipykernel",
 )  # fmt: skip
-_NOT_COMPUTING = ("pipeline", "ui", "cli.py", "files.py")
-_IGNORED = {"__pycache__", "node_modules"}
 
 
 def provenance(folder: Path | str = ".") -> dict:
@@ -80,61 +78,6 @@ def device() -> str:
     if torch is None or not torch.cuda.is_available():
         return "cpu"
     return torch.cuda.get_device_name()
-
-
-def code_files() -> dict[str, str]:
-    """Hashes of the library's files that a result may depend on, by path relative to the package."""
-    root = _package()
-    return {file.relative_to(root).as_posix(): hash_path(file) for file in sorted(root.rglob("*")) if _counts(file, root)}
-
-
-def code_used() -> dict[str, str]:
-    """Hashes of the files that this process's modules come from, of what those import, and of the data beside them."""
-    root = _package()
-    waiting = [Path(module.__file__) for name, module in list(sys.modules.items()) if name.partition(".")[0] == root.name and getattr(module, "__file__", None)]
-    used: set[Path] = set()
-    while waiting:
-        file = waiting.pop().resolve()
-        if file not in used and file.is_file() and _counts(file, root):
-            used.add(file)
-            waiting += _imported_by(file, root)
-    beside = {item for folder in {file.parent for file in used} - {root} for item in _data_beside(folder)}
-    return {file.relative_to(root).as_posix(): hash_path(file) for file in sorted(used | beside) if _counts(file, root)}
-
-
-def _data_beside(folder: Path) -> list[Path]:
-    """What is not code in a package's folder and in its subfolders that are no packages of their own."""
-    found = []
-    for item in folder.iterdir():
-        if item.is_file() and item.suffix != ".py":
-            found.append(item)
-        elif item.is_dir() and item.name not in _IGNORED and not (item / "__init__.py").exists():
-            found += _data_beside(item)
-    return found
-
-
-def _package() -> Path:
-    return Path(__file__).resolve().parents[1]
-
-
-def _counts(file: Path, root: Path) -> bool:
-    """Whether a file of the package can change a result: what only runs, shows or reports cannot."""
-    relative = file.relative_to(root)
-    if relative.parts == ("__init__.py",):  # re-exports by name; what a run imports through it is found on its own
-        return False
-    return file.is_file() and relative.parts[0] not in _NOT_COMPUTING and not _IGNORED & set(relative.parts)
-
-
-def _imported_by(file: Path, root: Path) -> list[Path]:
-    """Files of the package that a module names in its import statements, those inside functions included."""
-    modules = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            modules += [name.name for name in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            modules += [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
-    places = [root.parent.joinpath(*name.split(".")) for name in modules if name.partition(".")[0] == root.name]
-    return [place.with_suffix(".py") for place in places] + [place / "__init__.py" for place in places]
 
 
 class Stopwatch:

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from workbench.pipeline import status as states
+from workbench.pipeline.dependencies import code_files
 from workbench.pipeline.display import PlainView
 from workbench.pipeline.experiment import ExperimentError
 from workbench.pipeline.files import read_json, write_atomic, write_json
 from workbench.pipeline.fingerprint import differences, fingerprint
 from workbench.pipeline.notebook_io import nbformat, read_notebook
 from workbench.pipeline.parameters import INJECTED_TAG
-from workbench.pipeline.provenance import code_files
 from workbench.pipeline.report import title_of
 from workbench.pipeline.status import read_status
 from workbench.pipeline.supervise import Supervised, end_leftovers

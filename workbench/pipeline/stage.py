@@ -21,9 +21,10 @@ from html import escape
 from pathlib import Path
 
 from workbench.pipeline import status as states
+from workbench.pipeline.dependencies import code_used
 from workbench.pipeline.files import hash_path, read_json, to_plain, write_json
 from workbench.pipeline.loggers import Forgiving, MetricsFile, TensorBoardFile
-from workbench.pipeline.provenance import Stopwatch, code_used, device, provenance
+from workbench.pipeline.provenance import Stopwatch, device, provenance
 from workbench.pipeline.seeding import seed_everything
 from workbench.pipeline.status import Pace, this_process, timestamp
 from workbench.pipeline.text import figure
@@ -46,8 +47,8 @@ def stage(output_dir: str | Path = "", seed: int = 0, *, name: str | None = None
             sets it.
         seed: for python, numpy and torch; pass it on to trainers and envs, which do not read global generators.
         name: by hand: what the stage is called; without it the notebook's name, where that can be found out.
-        resume: by hand only: keep what an earlier run left in the folder, and go on from its checkpoint. Without it
-            an earlier run's files are removed.
+        resume: by hand only: keep all that an earlier run left in the folder, and go on from its checkpoint, if there
+            is one. Without it an earlier run's files are removed.
 
     Raises:
         StageError: the folder holds files that no stage has written.
@@ -88,6 +89,9 @@ class Stage:
     def __init__(self, folder: Path, seed: int, *, name: str, resuming: bool, request: dict):
         self.folder, self.seed, self.name = Path(folder), seed, name
         self.resuming = resuming and (self.folder / "checkpoint").is_dir() and any((self.folder / "checkpoint").iterdir())
+        if not self.resuming:  # the notebook begins anew, so its metrics do; work of other kinds stays
+            (self.folder / "metrics.jsonl").unlink(missing_ok=True)
+            shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
         self.experiment: str = request.get("experiment", "manual")
         self.generation: int = request.get("generation", 0)
         self.result: dict | None = None
@@ -223,7 +227,8 @@ class Stage:
         asked = self._request.get("fingerprint")
         if not asked:
             return None
-        return {**asked, "code": {name: asked["code"].get(name, found) for name, found in code_used().items()}}
+        used = code_used(self._request.get("parameters"))
+        return {**asked, "code": {name: asked["code"].get(name, found) for name, found in used.items()}}
 
     def _begin(self) -> None:
         (self.folder / "result.json").unlink(missing_ok=True)
