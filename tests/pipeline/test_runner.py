@@ -2,18 +2,22 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
 from rich.console import Console
 
-from workbench.pipeline import read_metrics, read_status
+from workbench.pipeline import read_metrics, read_status, runner
 from workbench.pipeline.display import PlainView
-from workbench.pipeline.files import read_json
+from workbench.pipeline.files import read_json, write_json
+from workbench.pipeline.folder import clear
 from workbench.pipeline.load import load_experiment
 from workbench.pipeline.notebook_io import read_notebook
 from workbench.pipeline.page import loads_from_outside
@@ -95,7 +99,7 @@ def test_a_stage_that_failed_after_its_result_runs_again(write, project):
     assert (project / "outputs/x/gen_001/late/result.json").exists()
     code, said = go(file)
     assert code == 1
-    assert "failed before, with no checkpoint: from the start" in said
+    assert "failed before: going on from the start" in said
 
 
 def test_another_chain_runs_on_when_asked_to(project):
@@ -162,9 +166,14 @@ def test_a_night_without_its_runner_goes_on_and_ends_the_same(write, workbench, 
 
     said = workbench("status").communicate()[0]
     assert "x: died" in said
+    (folder / "recorded").mkdir()
+    (folder / "recorded/games.txt").write_text("played already")
+    (folder / ".policy.txt.x1.part").write_text("half")
     code, said = go(file, "train.pause=0.1")
     assert code == 0
     assert "going on from its checkpoint" in said
+    assert (folder / "recorded/games.txt").read_text() == "played already"
+    assert not list(folder.glob(".*.part"))
     assert (folder / "policy.txt").read_text() == undisturbed
     assert [line["step"] for line in read_metrics(folder / "metrics.jsonl")] == list(range(1, 31))
     result = read_json(folder / "result.json")
@@ -195,6 +204,69 @@ def test_everything_killed_at_once_is_told_and_resumed(write, workbench, project
     code, said = go(file)
     assert code == 0
     assert "died before: going on from its checkpoint" in said
+
+
+def cut_off(write, library):
+    """An experiment whose stage was cut off, and what it says its code was; the stage's folder."""
+    file = write({"sleeps": {"time_limit": "2s", "parameters": {"seconds": 60}}})
+    assert go(file)[0] == 5
+    folder = Path("outputs/x/gen_001/sleeps")
+    request = read_json(folder / "request.json")
+    request["fingerprint"]["code"].update(library)
+    write_json(folder / "request.json", {**request, "reached": ["envs/core.py"]})
+    return file, folder
+
+
+def test_unfinished_work_is_put_aside_where_only_code_changed(write):
+    file, folder = cut_off(write, {"envs/core.py": "other"})
+    for number in (1, 2):
+        said = go(file)[1]
+        assert f"timed out before, and the library's code changed: envs/core.py: from the start; its unfinished work is kept in sleeps.before-{number}" in said
+        assert (folder.with_name(f"sleeps.before-{number}") / "asleep").exists()
+        assert read_json(folder / "request.json")["attempt"] == 1
+        request = read_json(folder / "request.json")
+        request["fingerprint"]["code"]["envs/core.py"] = "other"
+        write_json(folder / "request.json", {**request, "reached": ["envs/core.py"]})
+    (folder / "of before").touch()
+    assert "seconds changed: 60.0 -> 1.0: from the start" in go(file, "sleeps.seconds=1")[1]
+    assert not (folder / "of before").exists()
+    assert len(list(folder.parent.iterdir())) == 3
+
+
+def test_code_that_a_stage_cannot_reach_does_not_start_it_anew(write):
+    file, folder = cut_off(write, {"metagame/exploitability.py": "other", "benchmarks/gone.py": "other"})
+    (folder / "dataset").mkdir()
+    (folder / "dataset/1.txt").touch()
+    said = go(file)[1]
+    assert "timed out before: going on from what it has done" in said
+    assert (folder / "dataset/1.txt").exists()
+    assert read_json(folder / "request.json")["attempt"] == 2
+
+
+def test_a_folder_that_was_half_emptied_is_not_gone_on_from(tmp_path, monkeypatch):
+    for name in ("checkpoint", "a"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "request.json").touch()
+    monkeypatch.setattr(shutil, "rmtree", mock.Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        clear(tmp_path)
+    assert not (tmp_path / "request.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_stage_starts_is_told(write, monkeypatch, number):
+    class Slow(runner.Supervised):
+        def __init__(self, *arguments):
+            os.kill(os.getpid(), number)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(runner, "Supervised", Slow)
+    code, _ = go(write({"sleeps": {}}))
+    assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    folder = Path("outputs/x/gen_001/sleeps").resolve()
+    assert read_json(folder / "status.json")["state"] == "interrupted"
+    assert read_json("outputs/x/experiment.json")["stages"][0]["state"] == "interrupted"
+    assert runs_in(folder) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

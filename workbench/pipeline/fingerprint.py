@@ -74,6 +74,11 @@ def differences(before: dict | None, now: dict) -> list[str]:
     return found
 
 
+def only_code_differs(before: dict, now: dict) -> bool:
+    """Whether notebook, parameters and inputs are the same: a difference there may be is the library's."""
+    return all(before[kind] == now[kind] for kind in ("notebook", "parameters", "inputs"))
+
+
 def damage(result: dict, experiment_folder: Path) -> str:
     """Which artifact of a result is missing or altered, in words; empty where all are as they were."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import time
 from dataclasses import dataclass
@@ -12,21 +11,23 @@ from datetime import datetime
 from pathlib import Path
 
 from workbench.pipeline import status as states
+from workbench.pipeline.dependencies import code_files, code_reached
 from workbench.pipeline.display import PlainView, view
 from workbench.pipeline.experiment import Chain, Experiment, ExperimentError, StagePlan, resolve_parameters
 from workbench.pipeline.files import read_json, reserve, write_json
-from workbench.pipeline.fingerprint import damage, differences, fingerprint
+from workbench.pipeline.fingerprint import damage, differences, fingerprint, only_code_differs
+from workbench.pipeline.folder import clear, has_work, place_aside, prepare_to_go_on
 from workbench.pipeline.index import write_index
 from workbench.pipeline.lock import Lock
 from workbench.pipeline.notebook_io import read_notebook
 from workbench.pipeline.parameters import literal
-from workbench.pipeline.provenance import code_files
 from workbench.pipeline.references import Reference
 from workbench.pipeline.status import EXIT_CODES, read_status, this_process, timestamp
 from workbench.pipeline.supervise import Supervised, end_leftovers
 from workbench.pipeline.text import duration
 
 UP_TO_DATE, SKIPPED, PENDING = "up to date", "skipped", "pending"
+_NOT, _AFRESH, _GO_ON, _ASIDE = "not", "afresh", "going on", "the old put aside"  # how a stage begins
 _INDEX_EVERY = 30.0  # seconds between two writes of the page while a stage runs
 
 
@@ -83,7 +84,7 @@ class _Run:
         self.results: dict[str, dict[tuple[str, int], dict]] = {chain.name: {} for chain in experiment.chains}
         self.entries = [self._entry(chain, generation, stage) for chain, generation, stage in experiment.runs()]
         self.stopped_by: int | None = None
-        self.current: Supervised | None = None
+        self._starting, self._asked = False, None  # a signal that comes while a process starts waits for it
         self._indexed = 0.0
         earlier = read_json(folder / "experiment.json", {})
         self.begun = earlier.get("started") or timestamp()
@@ -137,16 +138,17 @@ class _Run:
             return SKIPPED
         notebook = read_notebook(stage.notebook)
         asked = fingerprint(notebook, {key: value for key, value in values.items() if key != "output_dir"}, inputs, self.code)
-        why, resuming = self._why(stage, folder, asked)
-        if not why:
+        why, begin = self._why(stage, folder, asked)
+        if begin == _NOT:
             self._keep(chain, generation, stage, entry, folder)
             self.show.stage_ended(title, UP_TO_DATE, 0, "")
             return UP_TO_DATE
-        request = self._prepare(chain, generation, stage, folder, values, inputs, asked, resuming)
+        reached = code_reached(notebook, values)
+        request = self._prepare(chain, generation, stage, folder, values, inputs, {"fingerprint": asked, "reached": reached}, begin)
         entry.update(state=states.RUNNING, why=why, started=timestamp(), attempt=request["attempt"])
         self._write(states.RUNNING)
         self.show.stage_started(title, why, self._left(entry))
-        spent_before = (self.earlier.get(entry["folder"], {}).get("seconds") or 0.0) if resuming else 0.0
+        spent_before = (self.earlier.get(entry["folder"], {}).get("seconds") or 0.0) if begin == _GO_ON else 0.0
         begun = time.monotonic()
         state = self._execute(folder, stage, entry)
         entry.update(state=state, seconds=round(spent_before + time.monotonic() - begun, 2), ended=timestamp())
@@ -162,31 +164,33 @@ class _Run:
             raise _Stop(self.stopped_by)
         return state
 
-    def _why(self, stage: StagePlan, folder: Path, asked: dict) -> tuple[str, bool]:
-        """Why the stage has to run, empty where it need not; and whether it goes on from a checkpoint."""
+    def _why(self, stage: StagePlan, folder: Path, asked: dict) -> tuple[str, str]:
+        """Why the stage has to run, in words, and how it begins: not at all, afresh, going on, or with the old put aside."""
         if stage.name in self.settings.force:
-            return "forced", False
+            return "forced", _AFRESH
         try:
             result = read_json(folder / "result.json")
         except ValueError:
-            return "its result.json is damaged", False
+            return "its result.json is damaged", _AFRESH
         ended = read_status(folder).get("state", "never began")
         if result is not None and ended == states.FINISHED:  # a cell may have failed after stage.finish()
             changed = differences(result.get("fingerprint"), asked)
             if changed:
-                return "; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else ""), False
+                return "; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else ""), _AFRESH
             damaged = damage(result, self.folder)
-            return (f"{damaged}; running again", False) if damaged else ("", False)
+            return (f"{damaged}; running again", _AFRESH) if damaged else ("", _NOT)
         before = read_json(folder / "request.json")
         if before is None:
-            return "first run", False
-        changed = differences(before.get("fingerprint"), asked)
-        if changed:
-            return f"{ended} before, and {changed[0]}: from the start", False
-        checkpoint = folder / "checkpoint"
-        if checkpoint.is_dir() and any(checkpoint.iterdir()):
-            return f"{ended} before: going on from its checkpoint", True
-        return f"{ended} before, with no checkpoint: from the start", False
+            return "first run", _AFRESH
+        then = before.get("fingerprint")
+        if then and "reached" in before:
+            then = {**then, "code": {name: found for name, found in then["code"].items() if name in before["reached"]}}
+        changed = differences(then, asked)
+        if not changed:
+            return f"{ended} before: going on from {_left_over(folder)}", _GO_ON
+        if has_work(folder) and only_code_differs(then, asked):
+            return f"{ended} before, and {changed[0]}: from the start; its unfinished work is kept in {place_aside(folder).name}", _ASIDE
+        return f"{ended} before, and {changed[0]}: from the start", _AFRESH
 
     def _keep(self, chain: Chain, generation: int, stage: StagePlan, entry: dict, folder: Path) -> None:
         result = read_json(folder / "result.json")
@@ -196,12 +200,17 @@ class _Run:
         entry.update(state=UP_TO_DATE, seconds=entry["seconds"] or result["provenance"]["wall_seconds"])
         self._write(states.RUNNING)
 
-    def _prepare(self, chain, generation, stage: StagePlan, folder: Path, values, inputs, asked, resuming: bool) -> dict:
+    def _prepare(self, chain, generation, stage: StagePlan, folder: Path, values, inputs, asked: dict, begin: str) -> dict:
         """Make the stage's folder ready and write its request."""
         before = read_json(folder / "request.json", {})
         if folder.exists():
             end_leftovers(folder)
-            _clean(folder, keep=("checkpoint", "metrics.jsonl", "tensorboard", "request.json") if resuming else ())
+            if begin == _GO_ON:
+                prepare_to_go_on(folder)
+            elif begin == _ASIDE:
+                folder.rename(place_aside(folder))
+            else:
+                clear(folder)
         folder.mkdir(parents=True, exist_ok=True)
         injected = {**values, "output_dir": Path(os.path.relpath(folder)).as_posix()}
         request = {
@@ -209,29 +218,31 @@ class _Run:
             "chain": chain.name,
             "stage": stage.name,
             "generation": generation,
-            "attempt": before.get("attempt", 0) + 1 if resuming else 1,
-            "resuming": resuming,
+            "attempt": before.get("attempt", 0) + 1 if begin == _GO_ON else 1,
+            "resuming": begin == _GO_ON,
             "experiment_folder": Path(os.path.relpath(self.folder, folder)).as_posix(),
             "notebook": stage.notebook.as_posix(),
             "parameters": values,
             "inputs": inputs,
             "parents": parents(inputs),
             "time_limit": stage.time_limit,
-            "fingerprint": asked,
+            **asked,
             "injected": {name: literal(value) for name, value in injected.items()},
         }
         write_json(folder / "request.json", request)
         return request
 
     def _execute(self, folder: Path, stage: StagePlan, entry: dict) -> str:
-        self.current = Supervised(folder, stage.time_limit)
+        self._starting = True
+        process = Supervised(folder, stage.time_limit)
         try:
-            return self.current.wait(lambda status: self._tick(entry, status))
+            self._starting = False
+            if self._asked is not None:
+                self._on_signal(self._asked, None)
+            return process.wait(lambda status: self._tick(entry, status))
         except _Stop as stop:
             self.stopped_by = stop.number
-            return self.current.stop(stop.number)
-        finally:
-            self.current = None
+            return process.stop(stop.number)
 
     def _tick(self, entry: dict, status: dict) -> None:
         self.show.tick(status, self._left(entry, status))
@@ -239,6 +250,9 @@ class _Run:
             self._write_index()
 
     def _on_signal(self, number, frame) -> None:
+        if self._starting:  # there is no process to stop yet
+            self._asked = number
+            return
         for again in (signal.SIGINT, signal.SIGTERM):
             signal.signal(again, signal.SIG_IGN)
         self.show.say("stopping: the stage writes down where it is (a few seconds)")
@@ -315,14 +329,11 @@ def title_of(entry: dict, experiment: Experiment) -> str:
     return " · ".join(filter(None, (chain.name, f"generation {entry['generation']}/{chain.generations}", entry["stage"])))
 
 
-def _clean(folder: Path, keep: tuple[str, ...]) -> None:
-    for item in folder.iterdir():
-        if item.name in keep:
-            continue
-        if item.is_dir() and not item.is_symlink():
-            shutil.rmtree(item)
-        else:
-            item.unlink()
+def _left_over(folder: Path) -> str:
+    """What a stage can go on from, in words."""
+    if has_work(folder / "checkpoint"):
+        return "its checkpoint"
+    return "what it has done" if has_work(folder) else "the start, it had done nothing yet"
 
 
 def _seconds(moment: str) -> float:
