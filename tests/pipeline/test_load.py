@@ -116,6 +116,42 @@ def test_overrides_win_over_initial_values_and_merge_nested_ones(load):
     assert experiment.chains[0].stages["train"].time_limit == 5400
 
 
+TAGS = """
+generations: 2
+shared: {tags: {deep: {a: 1, b: 2}}}
+stages:
+  collect: {initial: {tags: {first: 1}}}
+  again: {notebook: 01_collect, parameters: {tags: {own: 1}}}
+"""
+
+
+def tags(experiment, stage, generation=2):
+    return values(experiment, stage, generation)[0]["tags"]
+
+
+def test_a_dict_of_the_document_replaces_the_one_before_it(load):
+    plain = "stages: {collect: {parameters: {tags: {other: 1}}}, again: {notebook: 01_collect, parameters: {tags: {}}}}"
+    assert tags(load(plain), "collect", 1) == {"other": 1}  # nothing of the notebook's {"size": ...}
+    assert tags(load(plain), "again", 1) == {}
+    experiment = load(TAGS)
+    assert tags(experiment, "collect", 1) == {"first": 1}
+    assert tags(experiment, "collect") == {"deep": {"a": 1, "b": 2}}
+    assert tags(experiment, "again") == {"own": 1}
+    chains = load("shared: {tags: {a: 1}}\nchains: {one: {shared: {tags: {b: 1}}, stages: {collect: {}}}}").chains
+    assert chains[0].shared == {"tags": {"b": 1}}
+
+
+def test_only_dotted_overrides_change_single_keys(load):
+    experiment = load(TAGS, "collect.tags.deep.b=3", "again.tags.deep.b=3")
+    assert tags(experiment, "collect", 1) == {"first": 1, "deep": {"b": 3}}
+    assert tags(experiment, "collect") == {"deep": {"a": 1, "b": 3}}
+    assert tags(experiment, "again") == {"own": 1, "deep": {"b": 3}}
+    assert tags(load("stages: {collect: {}}", "collect.tags.size.small=5"), "collect", 1) == {"size": {"small": 5, "large": 2}}
+    assert tags(load(TAGS, "shared.tags.deep.a=9"), "collect") == {"deep": {"a": 9, "b": 2}}
+    whole = load(TAGS, "collect.tags.deep.b=3", "collect.tags={new: 1}", "collect.tags.more=2")
+    assert tags(whole, "collect", 1) == tags(whole, "collect") == {"new": 1, "more": 2}
+
+
 def test_when_decides_whether_a_stage_runs(load):
     text = "shared: {games: 0}\nstages:\n  collect: {when: on}\n  train: {when: off}\n"
     experiment = load(text)
@@ -165,6 +201,9 @@ def test_all_that_is_wrong_is_said_at_once(load):
         ("collect.gmes=1", "no parameter 'gmes'; did you mean 'games'"),
         ("collect.games=x", "games: expected int, got 'x'"),
         ("collect=1", "no stage 'collect'"),
+        ("shared.rate.x=1", "there is no shared 'rate' to change; name a stage: `stage.rate.x=...`"),
+        ("shared.seed.x=1", "expected a dict with a key 'x', found '"),
+        ("collect.games.x=1", "expected a dict with a key 'x', found 3; give the whole value instead"),
         ("games", "expected `stage.parameter=value`"),
     ],
 )

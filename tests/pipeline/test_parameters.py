@@ -7,8 +7,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from workbench.pipeline.parameters import (
     ParameterError,
     inject,
+    lay,
     literal,
-    merge,
     parse_cell,
     parse_override,
     read_schema,
@@ -112,11 +112,63 @@ def test_all_that_is_wrong_is_said_at_once(schema):
     assert len(str(error.value).splitlines()) == 2
 
 
-def test_dicts_are_merged_key_by_key(schema):
-    found = schema.validate(given("model: {heads: {policy: 2}}"))["model"]
-    assert found == {"hidden": 64, "heads": {"value": 1, "policy": 2}}
+def test_a_dict_replaces_the_default_whole(schema):
+    assert schema.validate(given("model: {heads: {policy: 2}}"))["model"] == {"heads": {"policy": 2}}
+    assert schema.validate(given("model: {}"))["model"] == {}
     assert schema.defaults()["model"] == {"hidden": 64, "heads": {"value": 1}}
-    assert merge({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
+
+
+def test_a_value_is_laid_at_a_path_of_keys():
+    base = {"a": {"b": 1, "c": 2}}
+    assert lay(base, ["a", "b"], 3) == {"a": {"b": 3, "c": 2}}
+    assert lay(base, ["d", "e"], 3) == {"a": {"b": 1, "c": 2}, "d": {"e": 3}}
+    assert lay(None, ["a"], {}) == {"a": {}}
+    assert base == {"a": {"b": 1, "c": 2}}
+    with pytest.raises(ParameterError, match="expected a dict with a key 'd', found 1"):
+        lay(base, ["a", "b", "d"], 3)
+
+
+BOUNDED = """
+epochs: int = 4  # passes over the data (>= 1)
+rate: float = 1e-3  # of Adam (> 0)
+share: float | None = None  # held out (0 to 1)
+widths: list[int] = [8]  # of layers (>= 1)
+mix: dict[str, float] = {}  # by name (-0.5 to 1e1)
+prose: int = -7  # (>= 1) is no bound here
+name: str = "x"  # for people (2 to 4)
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["epochs: 1", "rate: 1e-9", "share: 0", "share: 1", "share: null", "widths: []", "widths: [1, 2]", "mix: {a: 10, b: -0.5}", "prose: -8", "name: long one"],
+)
+def test_numbers_within_their_bounds_pass(line):
+    parse_cell(BOUNDED).validate(given(line))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("epochs: -3", "train: epochs: expected a number from 1 on, got -3"),
+        ("epochs: 0", "got 0"),
+        ("rate: 0", "rate: expected a number above 0, got 0.0"),
+        ("rate: .nan", "rate: expected a number above 0, got nan"),
+        ("share: 1.01", "share: expected 0 to 1, got 1.01"),
+        ("share: -0.1", "share: expected 0 to 1"),
+        ("widths: [8, 0]", "widths: expected a number from 1 on, got 0"),
+        ("mix: {a: 1, b: -0.6}", "mix: expected -0.5 to 10, got -0.6"),
+    ],
+)
+def test_numbers_out_of_their_bounds_are_refused(line, message):
+    with pytest.raises(ParameterError, match=message):
+        parse_cell(BOUNDED, "train").validate(given(line))
+
+
+def test_bounds_stay_in_the_help_and_hold_for_the_default():
+    assert parse_cell(BOUNDED).parameters["epochs"].help == "passes over the data (>= 1)"
+    with pytest.raises(ParameterError, match="line 1: a: the default is out of its bounds: expected 1 to 2, got 3"):
+        parse_cell("a: int = 3  # (1 to 2)")
 
 
 @pytest.mark.parametrize(

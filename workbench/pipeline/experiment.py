@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.pipeline.parameters import ParameterError, Schema, check, interpret, merge, nearest
+from workbench.pipeline.parameters import ParameterError, Schema, check, interpret, nearest
 from workbench.pipeline.references import EVERY, METRICS, PREVIOUS, Reference, substitute
 
 
@@ -75,7 +75,7 @@ class Experiment:
 
 def written_parameters(stage: StagePlan, generation: int) -> dict[str, Any]:
     """A stage's parameters as written for that generation."""
-    return merge(stage.parameters, stage.initial) if generation == 1 else dict(stage.parameters)
+    return {**stage.parameters, **(stage.initial if generation == 1 else {})}
 
 
 def constant(reference: Reference, chain: Chain, generation: int, experiment: str) -> Any:

@@ -33,7 +33,7 @@ from workbench.pipeline.experiment import (
 )
 from workbench.pipeline.notebook_io import NotebookError, read_notebook
 from workbench.pipeline.notebooks import find_notebook
-from workbench.pipeline.parameters import ParameterError, merge, nearest, parse_override, read_schema
+from workbench.pipeline.parameters import ParameterError, lay, nearest, parse_override, read_schema
 from workbench.pipeline.plain_yaml import Plain, load_text, resolve
 from workbench.pipeline.references import (
     METRICS,
@@ -80,6 +80,7 @@ class _Reader:
     def __init__(self, file: Path, overrides: tuple[str, ...]):
         self.file, self.overrides = file, overrides
         self.problems: list[str] = []
+        self.dotted: list[tuple[str, dict, list[str], object]] = []  # overrides of keys inside dicts, with their stage
 
     def read(self, document) -> Experiment:
         if not isinstance(document, dict):
@@ -89,10 +90,10 @@ class _Reader:
         if not _NAME.fullmatch(name):
             self.problems.append(f"{self.file}: name: {name!r} must be letters, digits, - and _")
         chains = self._chains(document)
-        self._override(chains)
+        self._override(chains, self._mapping(document.get("shared"), "shared"))
         self._raise()
         limit = document.get("time_limit")
-        built = tuple(self._chain(key, chain, document.get("shared") or {}, limit) for key, chain in chains.items())
+        built = tuple(self._chain(key, chain, limit) for key, chain in chains.items())
         self._raise()
         return Experiment(name, self.file, built, str(document.get("description", "")), self.overrides)
 
@@ -129,12 +130,12 @@ class _Reader:
 
     # -- overrides -------------------------------------------------------------------------------------------------
 
-    def _override(self, chains: dict[str, dict]) -> None:
-        """Lay the command line's values over the document's, in place."""
+    def _override(self, chains: dict[str, dict], shared: dict) -> None:
+        """Lay the command line's values over the document's, in place; `shared` is what all chains share."""
         for name, chain in chains.items():
             stages = self._mapping(chain.get("stages"), f"stages {name}")
             chain["stages"] = {str(key): dict(self._mapping(stage, f"stage {key}")) for key, stage in stages.items()}
-            chain["shared"] = dict(self._mapping(chain.get("shared"), "shared"))
+            chain["shared"] = {**shared, **self._mapping(chain.get("shared"), "shared")}
         for text in self.overrides:
             keys, value = parse_override(text)
             within = chains
@@ -148,8 +149,11 @@ class _Reader:
                 chain["generations"] = value
             return
         if keys[0] == "shared" and len(keys) > 1:
-            for chain in chains.values():
-                chain["shared"] = merge(chain["shared"], _nest(keys[1:], value))
+            having = [chain for chain in chains.values() if len(keys) == 2 or keys[1] in chain["shared"]]
+            for chain in having:
+                chain["shared"] = self._laid(text, chain["shared"], keys[1:], value)
+            if not having:
+                self.problems.append(f"override {text!r}: there is no shared {keys[1]!r} to change; name a stage: `stage.{'.'.join(keys[1:])}=...`")
             return
         having = [chain["stages"][keys[0]] for chain in chains.values() if keys[0] in chain["stages"]]
         if not having or len(keys) < 2:
@@ -160,16 +164,38 @@ class _Reader:
             if keys[1:] in (["time_limit"], ["when"], ["notebook"]):
                 stage[keys[1]] = value
                 continue
+            if len(keys) > 2:
+                self.dotted.append((text, stage, keys[1:], value))
+                continue
             parameters = self._mapping(stage.get("parameters"), f"stage {keys[0]}: parameters")
-            stage["parameters"] = merge(parameters, _nest(keys[1:], value))
+            self.dotted = [(*one, inside, item) for *one, inside, item in self.dotted if one[1] is not stage or inside[0] != keys[1]]
+            stage["parameters"] = {**parameters, keys[1]: value}
             stage["initial"] = {key: item for key, item in (stage.get("initial") or {}).items() if key != keys[1]}
+
+    def _lay_dotted(self, written: dict, schema, parameters: dict, initial: dict) -> None:
+        """Lay overrides such as `stage.env_options.stage=battlefield` over what the document or the default gives."""
+        for text, stage, keys, value in self.dotted:
+            if stage is not written:
+                continue
+            name = keys[0]
+            if name not in parameters and name in schema:
+                parameters[name] = schema.parameters[name].default
+            for values in (parameters, initial) if name in initial else (parameters,):
+                values.update(self._laid(text, values, keys, value))
+
+    def _laid(self, text: str, values: dict, keys: list[str], value) -> dict:
+        try:
+            return lay(values, keys, value)
+        except ParameterError as error:
+            self.problems.append(f"override {text!r}: {error}")
+            return values
 
     # -- building --------------------------------------------------------------------------------------------------
 
-    def _chain(self, name: str, chain: dict, shared: dict, limit) -> Chain:
+    def _chain(self, name: str, chain: dict, limit) -> Chain:
         where = f"chain {name}: " if name else ""
         generations = self._count(chain.get("generations", Plain("1")), f"{where}generations")
-        shared = merge(self._mapping(shared, "shared"), chain["shared"])
+        shared = chain["shared"]
         stages: dict[str, StagePlan] = {}
         for key, written in chain["stages"].items():
             stage = self._stage(key, written, shared, generations, f"{where}stage {key}", limit)
@@ -204,14 +230,15 @@ class _Reader:
                 self.problems.append(f"{self.file}: {where}: {key} is set by the runner; leave it out")
         if SET_BY_RUNNER not in schema:
             self.problems.append(f'{path}: the parameters cell needs `{SET_BY_RUNNER}: str = ""`, by which the runner says where to write')
-        laid = {key: value for key, value in shared.items() if key in schema}
+        laid = {**{key: value for key, value in shared.items() if key in schema}, **parameters}
+        self._lay_dotted(written, schema, laid, initial)
         number = re.match(r"\d+", path.stem)
         return StagePlan(
             name=name,
             folder=f"{number[0]}_{name}" if number else name,
             notebook=path,
             schema=schema,
-            parameters=merge(laid, parameters),
+            parameters=laid,
             initial=initial,
             generations=self._generations(written, generations, where),
             when=written.get("when"),
@@ -280,12 +307,6 @@ class _Reader:
                 truth(when)
             except ParameterError as error:
                 self.problems.append(f"{self.file}: {where}: when: {error}")
-
-
-def _nest(keys: list[str], value) -> dict:
-    for key in reversed(keys):
-        value = {key: value}
-    return value
 
 
 def _check_reference(reference: Reference, chain: Chain, stage: StagePlan, generation: int) -> str:

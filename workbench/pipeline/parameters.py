@@ -3,8 +3,10 @@
     learning_rate: float = 3e-4   # step size of Adam
     mode: Literal["mix", "league"] = "mix"
     policy: str | None = None     # a saved policy to begin from
+    epochs: int = 4               # passes over the data (>= 1)
 
-The cell is the schema. It is read with `ast`, never executed.
+The cell is the schema. It is read with `ast`, never executed. A help text may end with the bounds of its numbers:
+`(>= 1)`, `(> 0)` or `(0 to 1)`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import difflib
 import io
 import json
 import math
+import re
 import tokenize
 import types
 import typing
@@ -29,11 +32,46 @@ from workbench.pipeline.plain_yaml import Plain, load_text, resolve
 TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 _NAMES = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "tuple": tuple, "dict": dict, "Any": Any, "None": None}
+_NUMBER = r"(-?\d[\d_]*(?:\.\d+)?(?:e[-+]?\d+)?)"
+_BOUNDS = re.compile(rf"\((?:(>=?) ?{_NUMBER}|{_NUMBER} to {_NUMBER})\)$")
 _ON_OFF = {"on": True, "yes": True, "off": False, "no": False}
 
 
 class ParameterError(ValueError):
     """A parameters cell that cannot be read, or a value that does not fit it."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What numbers a parameter takes: from `low` on, or above it where `open`, up to `high`."""
+
+    low: float
+    high: float = math.inf
+    open: bool = False
+
+    @classmethod
+    def of(cls, help: str) -> Bounds | None:
+        """The bounds that a help text ends with; None where it ends otherwise."""
+        found = _BOUNDS.search(help)
+        if not found:
+            return None
+        sign, low, first, last = found.groups()
+        return cls(float(low), open=sign == ">") if sign else cls(float(first), float(last))
+
+    def check(self, value: Any) -> None:
+        """Raises a ParameterError for a number out of bounds, wherever inside the value it stands; the rest passes."""
+        if isinstance(value, (list, tuple, dict)):
+            for item in value.values() if isinstance(value, dict) else value:
+                self.check(item)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            above = value > self.low if self.open else value >= self.low
+            if not (above and value <= self.high):
+                raise ParameterError(f"expected {self}, got {value!r}")
+
+    def __str__(self) -> str:
+        if self.high < math.inf:
+            return f"{self.low:g} to {self.high:g}"
+        return f"a number {'above' if self.open else 'from'} {self.low:g}{'' if self.open else ' on'}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +84,7 @@ class Parameter:
         default: already validated.
         help: the comment behind the line.
         group: the comment line above the parameters it heads; empty without one.
+        bounds: of its numbers, those inside lists and dicts included.
     """
 
     name: str
@@ -54,6 +93,7 @@ class Parameter:
     default: Any
     help: str = ""
     group: str = ""
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +124,7 @@ class Schema:
         return self.parameters[name]
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Every parameter's value, given or default, in the cell's order; dicts are merged into their defaults.
+        """Every parameter's value, given or default, in the cell's order; a dict replaces the default whole.
 
         Raises:
             ParameterError: unknown names and ill-typed values, all of them in one message.
@@ -101,11 +141,11 @@ class Schema:
         return checked
 
     def _validate_one(self, parameter: Parameter, value: Any) -> Any:
-        given = interpret(value, parameter.type)
-        if isinstance(given, dict) and isinstance(parameter.default, dict):
-            given = merge(parameter.default, given)
         try:
-            return check(given, parameter.type)
+            checked = check(interpret(value, parameter.type), parameter.type)
+            if parameter.bounds is not None:
+                parameter.bounds.check(checked)
+            return checked
         except ParameterError as error:
             raise ParameterError(f"{self.notebook}: {parameter.name}: {error}") from None
 
@@ -119,13 +159,18 @@ def nearest(name: str, known) -> str:
     return f"there are {', '.join(known)}" if known else "there are none"
 
 
-def merge(base: dict, update: dict) -> dict:
-    """`base` with `update` laid over it, nested dicts merged key by key; neither is changed."""
-    merged = dict(base)
-    for key, value in update.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
+def lay(base: Any, keys: list[str], value: Any) -> Any:
+    """`base` with the value at that path of keys, through nested dicts; `base` itself is not changed.
+
+    Raises:
+        ParameterError: something on the way is no dict.
+    """
+    if not keys:
+        return value
+    if base is not None and not isinstance(base, dict):
+        raise ParameterError(f"expected a dict with a key {keys[0]!r}, found {base!r}; give the whole value instead")
+    found = base or {}
+    return {**found, keys[0]: lay(found.get(keys[0]), keys[1:], value)}
 
 
 def read_schema(notebook: Path | str | nbformat.NotebookNode, name: str | None = None) -> Schema:
@@ -178,7 +223,13 @@ def parse_cell(source: str, name: str = "notebook") -> Schema:
         annotation = ast.unparse(statement.annotation)
         note = trailing.get(statement.end_lineno) or trailing.get(statement.lineno, "")
         group = next((text for line, text in reversed(headings) if line < statement.lineno), "")
-        parameters[parameter] = Parameter(parameter, annotation, kind, default, note, group)
+        bounds = Bounds.of(note) if re.search(r"\b(int|float)\b", annotation) else None
+        if bounds is not None:
+            try:
+                bounds.check(default)
+            except ParameterError as error:
+                raise ParameterError(f"{where}: {parameter}: the default is out of its bounds: {error}") from None
+        parameters[parameter] = Parameter(parameter, annotation, kind, default, note, group, bounds)
     return Schema(name, parameters)
 
 
