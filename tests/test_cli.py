@@ -67,7 +67,23 @@ def test_status_of_nothing_and_of_something_unknown(call):
 
 
 def test_report_of_what_is_no_run(call, tmp_path):
-    assert "neither an experiment's folder" in str(call("report", tmp_path).exception)
+    assert "there are none" in str(call("report", tmp_path).exception)
+    write_json("outputs/night/experiment.json", {"name": "night", "state": "finished", "message": "", "file": "x.yaml", "stages": []})
+    assert "no experiment 'nihgt' in outputs; did you mean 'night'?" in str(call("report", "nihgt").exception)
+    assert "no experiment 'mine'" in str(call("report", "mine").exception)
+
+
+@pytest.mark.parametrize("given", ["night", "outputs/night", "params/night.yaml", "elsewhere/night"])
+def test_an_experiment_is_found_by_name_or_path(call, given):
+    for folder in ("outputs", "elsewhere"):
+        Path(folder, "night").mkdir(parents=True)
+        write_json(f"{folder}/night/experiment.json", {"name": "night", "state": "finished", "message": "", "file": "x.yaml", "stages": []})
+    place = "elsewhere" if given.startswith("elsewhere") else "outputs"
+    for command in ("status", "report"):
+        shown = call(command, given)
+        assert shown.exit_code == 0, shown.exception
+        assert f"{place}/night/index.html" in shown.output
+    assert Path(place, "night/index.html").is_file()
 
 
 def test_run_report_and_rerun(start, tmp_path):
@@ -79,12 +95,16 @@ def test_run_report_and_rerun(start, tmp_path):
     assert read_json(folder / "request.json")["parameters"]["rate"] == 1e-4
     assert "rate = 0.0001" in (folder / "notebook.ipynb").read_text()
     (folder / "report.html").unlink()
-    assert start("report", "outputs/x").returncode == 0
+    assert start("report", "x").returncode == 0
     assert (folder / "report.html").exists()
-    again = start("rerun", folder / "notebook.ipynb")
+    (folder / "report.html").unlink()
+    assert start("report", "x/gen_001/01_collect").returncode == 0
+    assert (folder / "report.html").exists()
+    again = start("rerun", "x/gen_001/01_collect")
     assert again.returncode == 0, again.stderr
     assert "artifacts: 1 of 1 agree" in again.stdout
     assert "metrics: 1 of 1 agree" in again.stdout
+    assert "nowhere: neither an executed notebook nor a stage's folder" in start("rerun", "nowhere").stderr
     refused = start("rerun", NOTEBOOKS / "talks.ipynb")
     assert refused.returncode == 2
     assert "carries no stamp" in refused.stderr

@@ -68,25 +68,43 @@ def run(
 
 @app.command()
 def status(
-    experiment: Annotated[str | None, typer.Argument(help="an experiment's name; all of them without one")] = None,
+    experiment: Annotated[str | None, typer.Argument(help="an experiment's name, YAML file or folder; all of them without one")] = None,
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Say what runs, what is finished, what failed; notices runs that ended without a word, and writes it down."""
     from workbench.pipeline.index import read_experiment
-    from workbench.pipeline.parameters import nearest
     from workbench.pipeline.repair import repair
 
-    folders = sorted(path.parent for path in output_dir.glob("*/experiment.json"))
-    if experiment is not None:
-        name = Path(experiment).stem
-        if name not in [folder.name for folder in folders]:
-            raise ValueError(f"no experiment {name!r} in {output_dir}; {nearest(name, [folder.name for folder in folders])}")
-        folders = [output_dir / name]
+    if experiment is None:
+        folders = sorted(path.parent for path in output_dir.glob("*/experiment.json"))
+    else:
+        folders = [_experiment_folder(experiment, output_dir)]
     for folder in folders:
         repair(folder)
         _print_status(read_experiment(folder), folder, every_stage=experiment is not None or len(folders) == 1)
     if not folders:
         _out.print(f"no experiments in {output_dir}")
+
+
+def _experiment_folder(given: str, output_dir: Path) -> Path:
+    """An experiment's folder, by its path, its name, or the file it is written in."""
+    from workbench.pipeline.parameters import nearest
+
+    name = Path(given).stem
+    for folder in (Path(given), output_dir / given, output_dir / name):
+        if (folder / "experiment.json").is_file():
+            return folder
+    known = sorted(path.parent.name for path in output_dir.glob("*/experiment.json"))
+    raise ValueError(f"no experiment {name!r} in {output_dir}; {nearest(name, known)}")
+
+
+def _stage_folder(given: str, output_dir: Path) -> Path | None:
+    """A stage's folder, by its path or its executed notebook's, from here or from `output_dir`; None where it is none."""
+    for place in (Path(given), output_dir / given):
+        folder = place.parent if place.suffix == ".ipynb" else place
+        if place.exists() and (folder / "notebook.ipynb").is_file():
+            return folder
+    return None
 
 
 def _print_status(found: dict, folder: Path, *, every_stage: bool) -> None:
@@ -130,26 +148,26 @@ def params(notebook: Annotated[str, typer.Argument(help="a notebook, by path or 
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="an experiment's folder, a stage's, or an executed notebook")],
+    run: Annotated[str, typer.Argument(help="an experiment's name or folder, a stage's folder, or an executed notebook")],
+    output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Write the pages of a run again: a stage's report, or an experiment's index and all its reports."""
     from workbench.pipeline.index import write_index
     from workbench.pipeline.report import write_report
 
-    folder = run.parent if run.suffix == ".ipynb" else run
-    if (folder / "experiment.json").is_file():
-        for notebook in sorted(folder.rglob("notebook.ipynb")):
-            write_report(notebook.parent)
-        _out.print(str(write_index(folder)))
-    elif (folder / "notebook.ipynb").is_file():
-        _out.print(str(write_report(folder)))
-    else:
-        raise FileNotFoundError(f"{run}: neither an experiment's folder (experiment.json) nor a stage's (notebook.ipynb)")
+    stage = _stage_folder(run, output_dir)
+    if stage is not None:
+        _out.print(str(write_report(stage)))
+        return
+    folder = _experiment_folder(run, output_dir)
+    for notebook in sorted(folder.rglob("notebook.ipynb")):
+        write_report(notebook.parent)
+    _out.print(str(write_index(folder)))
 
 
 @app.command()
 def rerun(
-    notebook: Annotated[Path, typer.Argument(help="an executed notebook of an experiment")],
+    notebook: Annotated[str, typer.Argument(help="an executed notebook, or its stage's folder: quickstart/gen_001/06_finetune")],
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Replay an executed notebook from its own stamp, and say whether the results agree."""
@@ -157,8 +175,11 @@ def rerun(
     from workbench.pipeline.rerun import rerun as replay
     from workbench.pipeline.status import EXIT_CODES
 
+    stage = None if Path(notebook).is_file() else _stage_folder(notebook, output_dir)
+    if stage is None and not Path(notebook).is_file():
+        raise FileNotFoundError(f"{notebook}: neither an executed notebook nor a stage's folder, here or in {output_dir}")
     with view() as show:
-        raise typer.Exit(EXIT_CODES[replay(notebook, show, output_dir)])
+        raise typer.Exit(EXIT_CODES[replay(stage / "notebook.ipynb" if stage else Path(notebook), show, output_dir)])
 
 
 @app.command()
