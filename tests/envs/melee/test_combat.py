@@ -7,7 +7,7 @@ import pytest
 
 from workbench.envs.melee import actions as a
 from workbench.envs.melee import combat
-from workbench.envs.melee.moves import DTHROW, NAIR, USMASH, UTHROW, move_table
+from workbench.envs.melee.moves import DTHROW, JAB1, NAIR, USMASH, UTHROW, move_table
 
 knockback = combat.knockback.py_func
 
@@ -136,6 +136,24 @@ def test_both_hit_in_the_same_frame(match):
     game.play({"button": "A"}, {"button": "A"}, frames=2)
     assert game[0]["percent"] == game[1]["percent"] == pytest.approx(4)
     assert game[0]["kx"] == -game[1]["kx"] < 0
+
+
+@pytest.mark.parametrize("strong", [0, 1])
+def test_in_a_trade_the_longer_freeze_holds_in_either_seat(match, strong):
+    # an up smash's first active frame meets a jab's: 18 % freezes both for 9 frames, 4 % alone would for 4
+    game = match("fox", "fox")
+    for seat, side in ((strong, -1), (1 - strong, 1)):
+        game.pose(seat, x=3 * side, facing=-side)
+    fox = move_table()[1]
+    wait = int(fox[USMASH]["first"] - fox[JAB1]["first"])
+    smash, jab = {"c": (0, 1)}, {"button": "A"}
+    order = lambda strong_one, weak_one: (strong_one, weak_one) if strong == 0 else (weak_one, strong_one)  # noqa: E731
+    game.play(*order(smash, None))
+    game.play(frames=wait - 1)
+    game.play(*order(None, jab))
+    game.until(lambda: game[0]["hitlag"] > 0, limit=10)
+    assert game[strong]["percent"] == pytest.approx(4) and game[1 - strong]["percent"] == pytest.approx(18)
+    assert game[0]["hitlag"] == game[1]["hitlag"] == 9
 
 
 def test_attacks_from_behind_launch_away(match):

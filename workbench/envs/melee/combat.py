@@ -185,7 +185,7 @@ def strike(f, o, c, oc, stage, slot, frame):
         lag = int(lag * ELECTRIC_HITLAG)
     elif crouching:
         lag = int(lag * CROUCH_HITLAG)
-    o.hitlag = lag
+    o.hitlag = max(o.hitlag, lag)
 
 
 @core
