@@ -156,6 +156,27 @@ def test_in_a_trade_the_longer_freeze_holds_in_either_seat(match, strong):
     assert game[0]["hitlag"] == game[1]["hitlag"] == 9
 
 
+# Replays show a hit's frame with the whole count N; the first frame that moves again shows N - 1, and so on to 1; in the
+# next one the fighter is in what its player chose. Here N = 9: free in the 9th frame after the freeze.
+FIRST_FREE = [
+    ({"y": 0.0, "surface": 0, "action": a.DAMAGE_GROUND}, {"button": "X"}, a.JUMP_SQUAT),
+    ({"y": 90.0, "surface": -1, "action": a.DAMAGE_AIR}, {"button": "X"}, a.AIR_JUMP_FORWARD),
+    ({"y": 90.0, "surface": -1, "action": a.DAMAGE_FLY, "tumble": 1}, {"button": "X"}, a.AIR_JUMP_FORWARD),
+]
+
+
+@pytest.mark.parametrize(("hurt", "pressed", "chosen"), FIRST_FREE)
+def test_the_first_frame_after_hitstun_is_the_same_on_the_ground_and_in_the_air(match, hurt, pressed, chosen):
+    for early in (1, 0):
+        game = match("fox", "fox")
+        game.pose(1, hitstun=9, frame=1, vx=0, vy=0, **hurt)
+        game.play(frames=8 - early)
+        assert (game[1]["action"], game[1]["hitstun"]) == (hurt["action"], 1 + early)
+        game.play(None, pressed)
+        assert (game[1]["action"] == hurt["action"]) == bool(early)
+    assert game[1]["action"] == chosen
+
+
 def test_attacks_from_behind_launch_away(match):
     game = match("fox", "fox")
     game.pose(0, x=0, facing=1)

@@ -340,6 +340,13 @@ def act_holding(f, o, c):
 @core
 def act_in_air(f, c, kind):
     """The airborne half of the state machine: choices, then own velocity."""
+    if kind == a.K_HURT:
+        f.hitstun -= 1
+        if f.hitstun > 0:
+            fall(f, c)
+            return
+        end_in_air(f)
+        kind = kind_of(f)  # free in the frame in which the count is over, as on the ground (R)
     if kind in (a.K_AIR, a.K_DROP):
         if air_choice(f, c, True):
             if kind_of(f) == a.K_AIR_DODGE:
@@ -364,11 +371,6 @@ def act_in_air(f, c, kind):
             pass
         else:
             try_fast_fall(f, c)
-        fall(f, c)
-    elif kind == a.K_HURT:
-        f.hitstun -= 1
-        if f.hitstun <= 0:
-            end_in_air(f)
         fall(f, c)
     elif kind == a.K_TUMBLE:
         if not air_choice(f, c, False):
