@@ -44,6 +44,22 @@ def test_an_epoch_has_every_trajectory_once_in_a_new_order_each_time(folder_of, 
     assert first != names(Dataset(folder_of("c", 0, 60), seed=2).sample(120))
 
 
+def test_batches_can_be_gone_through_again_and_hold_one_chunk_at_a_time(folder_of, monkeypatch):
+    dataset = Dataset(folder_of("a", 0, 12))  # 24 views in chunks of 10, 10 and 4
+    batches = dataset.in_batches(7)
+    expected = [game.match_id for game in (one.game for one in dataset)]
+    for _ in range(2):
+        seen = [batch.games for batch in batches]
+        assert [len(games) for games in seen] == [7, 7, 7, 3] and len(batches) == 4
+        assert [game.match_id for games in seen for game in games] == expected
+    read, original = [], datasets.read_entries
+    monkeypatch.setattr(datasets, "read_entries", lambda *given, **options: read.append(1) or original(*given, **options))
+    next(iter(batches))
+    assert len(read) == 1
+    with pytest.raises(ValueError, match="count is 0"):
+        dataset.in_batches(0)
+
+
 def test_few_chunks_are_in_memory_and_each_is_read_once(folder_of, monkeypatch):
     read = []
     original = datasets.read_entries

@@ -130,6 +130,10 @@ class Dataset:
         if waiting:
             yield pad(waiting)
 
+    def in_batches(self, count: int) -> InBatches:
+        """`batches(count)` that can be gone through again and again, reading anew: for validation."""
+        return InBatches(self, count)
+
     def lengths(self) -> dict[str, list[int]]:
         """Decisions of each trajectory by who played it, where that is known without reading the games."""
         lengths: dict[str, list[int]] = {}
@@ -196,6 +200,22 @@ class Dataset:
             )
         if self._spec is not None:
             check_fits(one, self._spec)
+
+
+class InBatches:
+    """Every trajectory of a dataset once, `count` side by side, each time it is gone through; holds none of them."""
+
+    def __init__(self, dataset: Dataset, count: int):
+        if count < 1:
+            raise ValueError(f"count is {count}; expected at least 1 trajectory a batch")
+        self.dataset, self.count = dataset, count
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.dataset.batches(self.count)
+
+    def __len__(self) -> int:
+        """Batches; fewer come if files cannot be read."""
+        return -(-len(self.dataset) // self.count)
 
 
 def _normalised(weights: Sequence[float] | None, folders: Sequence[Folder]) -> np.ndarray:
