@@ -1,14 +1,17 @@
 """Imitation of recorded games."""
 
+import warnings
+
 import numpy as np
 import pytest
+import torch
 
 import workbench.envs as envs
 from workbench.arena import play
 from workbench.data import Dataset, Recorder
 from workbench.data.trajectories import Game, Trajectory, pad
 from workbench.learning import Imitation, ImitationSettings
-from workbench.learning.imitation import usable
+from workbench.learning.validation import usable
 from workbench.policies import Policy, PolicySettings, load_policy
 
 
@@ -117,6 +120,98 @@ def test_only_what_is_worth_imitating_is(rps_games, weighting, low, high):
     assert metrics["losses/weight"] == pytest.approx(1.0 if weighting == "all" else 0.5, abs=0.25)
 
 
+@pytest.mark.parametrize("weighting", ["won", "advantage", "exponential"])
+@pytest.mark.parametrize("validated_first", [True, False])
+def test_the_best_weights_are_the_best_by_what_is_trained_for(rps_games, weighting, validated_first):
+    folder, spec = rps_games
+    own = trainer(folder, spec, learning_rate=1e-2, batch_size=32)
+    for _ in range(60):
+        own.update()
+    start = own.validate()
+    assert start["validation/objective"] == start["validation/loss"]
+    assert probability_of_paper(own) == pytest.approx(0.5, abs=0.1)  # the games are now this policy's own
+    learner = trainer(folder, spec, weighting=weighting, learning_rate=1e-2, batch_size=32)
+    learner.policy.load_arrays(own.policy.arrays())
+    found = [learner.validate()] if validated_first else []
+    for update in range(1, 61):
+        learner.update()
+        if update % 10 == 0:
+            found.append(learner.validate())
+    assert all(one["validation/loss"] > start["validation/loss"] for one in found[1:])  # the start played these games
+    assert found[-1]["validation/objective"] < found[0]["validation/objective"]
+    learner.take_best()
+    odds = 0.95 if weighting != "exponential" else np.e**2 / (1 + np.e**2) - 0.07
+    assert probability_of_paper(learner) >= odds
+    again = learner.validate()
+    assert again["validation/objective"] == pytest.approx(again["validation/best_objective"], abs=1e-6)
+    if weighting == "won":  # by hand: a decision of a lost game, rock, counts nothing
+        assert again["validation/objective"] == pytest.approx(-np.log(probability_of_paper(learner)), abs=1e-4)
+
+
+def test_advantages_are_judged_by_one_critic_frozen_once_it_was_trained(rps_games):
+    learner = trainer(*rps_games, weighting="advantage", learning_rate=1e-2, batch_size=32)
+    learner.validate()
+    fresh = learner.critic
+    learner.validate()
+    assert learner.critic is fresh  # nothing was trained in between
+    for _ in range(20):
+        learner.update()
+    assert learner.validate()["validation/best_objective"] == learner.best_loss
+    trained, weights = learner.critic, learner.critic.arrays()
+    assert trained is not fresh and learner.critic_updates == 20
+    learner.update()
+    learner.validate()
+    assert learner.critic is trained and all((array == weights[name]).all() for name, array in trained.arrays().items())
+
+
+def test_the_start_is_kept_where_training_makes_the_objective_worse(rps_games):
+    learner = trainer(*rps_games, weighting="advantage", learning_rate=1e-2, batch_size=32)
+    for _ in range(60):
+        learner.update()
+    fine = trainer(*rps_games, weighting="advantage", learning_rate=1e-2, batch_size=32)
+    fine.policy.load_arrays(learner.policy.arrays())
+    fine.validate()
+    start = fine.optimizer.flat.clone()
+    fine.update()
+    with torch.no_grad():
+        fine.policy.heads.layer.bias -= torch.tensor([0.0, 9.0, 0.0])  # an accident: paper is unlearned
+    spoilt = fine.validate()  # the critic changes here, and the start is measured by the new one
+    assert spoilt["validation/best_objective"] < spoilt["validation/objective"]
+    fine.take_best()
+    assert torch.equal(fine.optimizer.flat, start)
+    assert fine.validate()["validation/objective"] == pytest.approx(spoilt["validation/best_objective"], abs=1e-6)
+
+
+def test_validation_may_be_read_anew_each_time_but_not_only_once(rps_games):
+    folder, spec = rps_games
+    held = Dataset(folder, spec=spec, split="validation", validation_fraction=0.25)
+    policy = Policy.create(spec, device="cpu")
+    batches = Dataset(folder, spec=spec)
+    small, large = (Imitation(policy, batches, None, held.in_batches(count)).validate() for count in (3, 64))
+    assert large == pytest.approx(small)
+    with pytest.raises(ValueError, match="used up by the first validate"):
+        Imitation(policy, batches, None, held.batches(3))
+
+
+def test_games_that_teach_nothing_are_noticed_once(tmp_path):
+    spec = recorded(tmp_path, "rps", "rps/rock", "rps/rock", 8)  # all drawn: 16 views
+    learner = trainer(tmp_path, spec, validation=False, weighting="won", batch_size=6)
+    before = learner.policy.arrays()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            learner.update()
+    with pytest.warns(UserWarning, match=r"last 18 games had any weight.*weighting='won'"):
+        learner.update()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learner.update()
+    assert all((array == before[name]).all() for name, array in learner.policy.arrays().items())
+    learner.validation = [learner.batches.batch(4)]
+    with pytest.raises(ValueError, match="no held-out decision has weight"):
+        learner.validate()
+
+
 def test_exponential_weights_lean_towards_what_won(rps_games):
     learner = trainer(*rps_games, weighting="exponential", validation=False, learning_rate=1e-2, batch_size=32)
     for _ in range(60):
@@ -159,12 +254,12 @@ def test_average_is_validated_but_not_trained(memory_games):
     assert (learner.optimizer.flat == learner.average).all()
 
 
-@pytest.mark.parametrize("backbone", ["mlp", "gru"])
-def test_resumed_ends_where_an_uninterrupted_run_does(memory_games, tmp_path, backbone):
+@pytest.mark.parametrize(("backbone", "weighting"), [("mlp", "exponential"), ("gru", "all"), ("gru", "advantage")])
+def test_resumed_ends_where_an_uninterrupted_run_does(memory_games, tmp_path, backbone, weighting):
     def fresh():
         return trainer(
             *memory_games, PolicySettings(backbone=backbone), learning_rate=1e-2, batch_size=8, length=3, average=0.9,
-            unroll=2, learning_rate_schedule="cosine", total_updates=10,
+            unroll=2, learning_rate_schedule="cosine", total_updates=10, weighting=weighting,
         )  # fmt: skip
 
     whole, first = fresh(), fresh()
@@ -182,6 +277,9 @@ def test_resumed_ends_where_an_uninterrupted_run_does(memory_games, tmp_path, ba
     assert (whole.optimizer.flat == second.optimizer.flat).all() and (whole.average == second.average).all()
     assert (whole.best_loss, whole.hurdle, whole.decisions) == (second.best_loss, second.hurdle, second.decisions)
     assert whole.validate() == second.validate()
+    for learner in (whole, second):
+        learner.take_best()
+    assert (whole.optimizer.flat == second.optimizer.flat).all()
 
 
 def test_refusals(memory_games, tmp_path):

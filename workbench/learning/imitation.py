@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,9 +20,12 @@ from workbench.learning.optimizer import FlatAdam
 from workbench.learning.returns import decision_advantage
 from workbench.learning.scale import ValueScale
 from workbench.learning.schedules import Schedule
-from workbench.policies.core import Evaluation, Policy, Sequence
+from workbench.learning.validation import Mean, blind_loss, by_head, usable
+from workbench.policies.core import Policy, Sequence
 
 WEIGHTINGS = ("all", "won", "advantage", "exponential")
+BY_ADVANTAGE = ("advantage", "exponential")
+EPOCH = 100  # batches, of a source that does not say how many games it holds
 
 
 class Batches(Protocol):
@@ -56,7 +60,7 @@ class ImitationSettings:
         max_gradient_norm: longer gradients are scaled down; None never.
         weight_decay, eps: AdamW's.
         average: decay a step of a running average of the weights, which is then validated and kept; 0: none.
-        patience: validations without an improvement of `min_delta` before `should_stop`; 0: never.
+        patience: validations without the objective's improving by `min_delta` before `should_stop`; 0: never.
     """
 
     batch_size: int = 64
@@ -83,7 +87,7 @@ class ImitationSettings:
         object.__setattr__(self, "learning_rate_schedule", Schedule.of(self.learning_rate_schedule))
         if self.weighting not in WEIGHTINGS:
             raise ValueError(f"weighting={self.weighting!r}: expected one of {', '.join(WEIGHTINGS)}")
-        if self.weighting in ("advantage", "exponential") and not self.value_weight:
+        if self.weighting in BY_ADVANTAGE and not self.value_weight:
             raise ValueError(
                 f"weighting={self.weighting!r} compares with a learned value: value_weight must be above 0"
             )
@@ -103,7 +107,11 @@ class Imitation:
         policy: trained in place.
         batches: drawn from.
         settings: hyper-parameters.
-        validation: batches of games that `batches` leaves out, gone through anew by each `validate`.
+        validation: batches of games that `batches` leaves out, gone through anew by each `validate`: a list, or to
+            hold one batch at a time in memory, `Dataset.in_batches`.
+
+    Raises:
+        ValueError: a validation that can be gone through only once.
     """
 
     def __init__(
@@ -114,13 +122,23 @@ class Imitation:
         validation: Iterable = (),
     ):
         self.policy, self.batches, self.settings = policy, batches, settings or ImitationSettings()
+        if iter(validation) is validation:
+            raise ValueError(
+                f"validation is {type(validation).__name__}, used up by the first validate; give a list of batches, or "
+                "Dataset.in_batches instead of Dataset.batches"
+            )
         self.validation = validation
         self.optimizer = FlatAdam(policy, eps=self.settings.eps, weight_decay=self.settings.weight_decay)
         self.value_scale = ValueScale(policy, self.optimizer, self.settings.scale_values)
         self.average = self.optimizer.flat.clone() if self.settings.average else None
         self.updates = self.decisions = self.stale = 0
-        self.best_loss = self.hurdle = float("inf")  # a validation at the hurdle or below counts as an improvement
+        self.idle = 0  # games since a decision had weight
+        # of the objective; a validation at the hurdle or below counts as an improvement
+        self.best_loss = self.hurdle = float("inf")
         self.best: dict[str, np.ndarray] = {}
+        self.blind_loss: float | None = None
+        self.critic: Policy | None = None  # judges held-out decisions, the same at each validation
+        self.critic_scale, self.critic_updates = 1.0, 0
 
     @property
     def progress(self) -> float:
@@ -140,6 +158,7 @@ class Imitation:
         batch = self.batches.batch(settings.batch_size)
         known = usable(batch)
         weight, target = self._judge(batch, known)
+        self._watch(len(batch.lengths), bool(weight[known].any()))
         figures: dict[str, list[float]] = defaultdict(list)
         for sequence, cells in self._sequences(batch, known, settings.unroll):
             self._learn(sequence, known[cells], weight[cells], target[cells], learning_rate, figures)
@@ -156,6 +175,17 @@ class Imitation:
             "charts/decisions": self.decisions,
             "charts/SPS": float(known.sum() / seconds),
         }
+
+    def _watch(self, games: int, weighed: bool) -> None:
+        """Warn once nothing was learned from as many games as there are."""
+        held = len(self.batches) if hasattr(self.batches, "__len__") else EPOCH * games
+        before, self.idle = self.idle, 0 if weighed else self.idle + games
+        if before < held <= self.idle:
+            warnings.warn(
+                f"no decision of the last {self.idle} games had any weight: nothing is learned from them with "
+                f"weighting={self.settings.weighting!r}; are actions known, and was any game won?",
+                stacklevel=3,
+            )
 
     def _learn(self, sequence: Sequence, known, weight, target, learning_rate, figures) -> None:
         settings, count = self.settings, known.sum()
@@ -186,44 +216,49 @@ class Imitation:
 
     def _judge(self, batch, known) -> tuple[np.ndarray, np.ndarray]:
         """Weights of decisions, and targets of their values, `[T, N]`."""
-        settings = self.settings
-        if not settings.value_weight:
-            target = np.zeros(known.shape, np.float32)
-        else:
-            value = self._values(batch)
-            last, rows = batch.lengths - 1, np.arange(len(batch.lengths))
-            cut, after = np.zeros(known.shape, bool), np.zeros(known.shape, np.float32)
-            # where the game goes on, or was cut by a limit, the value of what was seen next stands for the rest
-            cut[last, rows] = True
-            after[last, rows] = np.where(batch.ended[last, rows], 0, value[batch.lengths, rows])
-            advantage, _ = decision_advantage(
-                batch.reward, value[:-1], batch.acting, cut, after, value[-1], np.zeros(len(rows), bool),
-                discount=settings.discount, trace=settings.trace,
-            )  # fmt: skip
-            target = advantage + value[:-1]
+        advantage, target = None, np.zeros(known.shape, np.float32)
+        if self.settings.value_weight:
+            advantage, target = self._advantage(batch, self._values(self.policy, batch))
             self.value_scale.update(target[known])
+        return self._weight(batch, advantage, self.value_scale.scale), target
+
+    def _advantage(self, batch, value) -> tuple[np.ndarray, np.ndarray]:
+        """Advantages by values `[T + 1, N]`, and targets of the values, `[T, N]`."""
+        settings = self.settings
+        last, rows = batch.lengths - 1, np.arange(len(batch.lengths))
+        cut, after = np.zeros(batch.acting.shape, bool), np.zeros(batch.acting.shape, np.float32)
+        # where the game goes on, or was cut by a limit, the value of what was seen next stands for the rest
+        cut[last, rows] = True
+        after[last, rows] = np.where(batch.ended[last, rows], 0, value[batch.lengths, rows])
+        advantage, _ = decision_advantage(
+            batch.reward, value[:-1], batch.acting, cut, after, value[-1], np.zeros(len(rows), bool),
+            discount=settings.discount, trace=settings.trace,
+        )  # fmt: skip
+        return advantage, advantage + value[:-1]
+
+    def _weight(self, batch, advantage, scale: float) -> np.ndarray:
+        """float32 `[T, N]`: how much each decision counts."""
+        settings, shape = self.settings, batch.acting.shape
         if settings.weighting == "won":
-            return np.broadcast_to((batch.outcome > 0).astype(np.float32), known.shape), target
+            return np.broadcast_to((batch.outcome > 0).astype(np.float32), shape)
         if settings.weighting == "advantage":
-            return (advantage > 0).astype(np.float32), target
+            return (advantage > 0).astype(np.float32)
         if settings.weighting == "exponential":
             # the exponent is capped before exp, which would overflow
             highest = np.log(settings.max_weight)
-            return np.exp(np.minimum(advantage / (settings.temperature * self.value_scale.scale), highest)).astype(
-                np.float32
-            ), target
-        return np.ones(known.shape, np.float32), target
+            return np.exp(np.minimum(advantage / (settings.temperature * scale), highest)).astype(np.float32)
+        return np.ones(shape, np.float32)
 
     @torch.no_grad()
-    def _values(self, batch) -> np.ndarray:
-        """float32 `[T + 1, N]` values of what was seen at each decision and after the last."""
+    def _values(self, policy: Policy, batch) -> np.ndarray:
+        """float32 `[T + 1, N]` a policy's values of what was seen at each decision and after the last."""
         steps, rows = batch.acting.shape
         seen = np.arange(steps + 1)[:, None] <= batch.lengths
         legal = tuple(np.concatenate((allowed, np.ones_like(allowed[:1]))) for allowed in batch.legal)
         action = np.zeros((steps + 1, rows, batch.action.shape[2]), np.int64)
         reset = np.concatenate((batch.reset, np.zeros_like(batch.reset[:1])))
-        sequence = self.policy.sequence(batch.observations, legal, action, None, reset, seen)
-        return self.policy.evaluate(sequence).value.numpy(force=True)
+        sequence = policy.sequence(batch.observations, legal, action, None, reset, seen)
+        return policy.evaluate(sequence).value.numpy(force=True)
 
     def _sequences(self, batch, known, unroll) -> Iterator[tuple[Sequence, tuple]]:
         """The batch as sequences, each with the cells of the `[T, N]` grid it stands for.
@@ -264,41 +299,88 @@ class Imitation:
     def validate(self) -> dict[str, float]:
         """Loss and accuracy on the validation batches, of each head and of whole actions; remembers the best weights.
 
-        The loss is the mean negative log-likelihood of known decisions of all games, won or lost.
+        `validation/loss` is the mean negative log-likelihood of known decisions of all games, won or lost, in nats;
+        `validation/blind_loss` the same of a predictor that knows only what is legal (see `validation.blind_loss`).
+        `validation/objective` is the loss weighted as in training, and what the best weights and `patience` go by;
+        with weighting `"all"` it is the loss. For weighting by advantage a critic judges that does not change, so that
+        validations can be compared: the policy as it is at the first validation and, where that came before any
+        training, once more at the next, when the best so far is measured again.
 
         Raises:
-            ValueError: there is nothing to validate on.
+            ValueError: there is nothing to validate on, or nothing that has weight.
         """
-        losses, hits, heads = [], [], defaultdict(list)
+        anew = self._freeze_critic()
         with self.averaged(), torch.no_grad():
-            for batch in self.validation:
-                known = usable(batch)
-                for sequence, cells in self._sequences(batch, known, None):
-                    evaluation, chosen = self.policy.evaluate(sequence), known[cells]
-                    losses.append(-evaluation.log_prob.numpy(force=True)[chosen])
-                    right = np.ones(int(chosen.sum()), bool)
-                    for name, loss, hit, labelled in _by_head(self.policy, sequence, evaluation, chosen):
-                        heads[f"validation/{name}/loss"].append(loss)
-                        heads[f"validation/{name}/accuracy"].append(hit[labelled])
-                        right &= hit | ~labelled
-                    hits.append(right)
-        if not losses or not sum(map(len, losses)):
+            means = self._measure()
+        if not means["loss"].weight:
             raise ValueError("no known decision to validate on: give Imitation validation batches")
-        loss = float(np.concatenate(losses).mean())
-        if loss < self.best_loss:
-            self.best_loss = loss
+        if not means["objective"].weight:
+            raise ValueError(
+                f"no held-out decision has weight with weighting={self.settings.weighting!r}: hold out more games"
+            )
+        if self.blind_loss is None:
+            self.blind_loss = blind_loss(self.validation)
+        if anew and self.best:
+            with self._weights(self.best), torch.no_grad():
+                self.best_loss = self._measure()["objective"].value
+            self.hurdle = self.best_loss - self.settings.min_delta
+        objective = means["objective"].value
+        if objective < self.best_loss:
+            self.best_loss = objective
             with self.averaged():
                 self.best = self.policy.arrays()
-        if loss <= self.hurdle:
-            self.hurdle, self.stale = loss - self.settings.min_delta, 0
+        if objective <= self.hurdle:
+            self.hurdle, self.stale = objective - self.settings.min_delta, 0
         else:
             self.stale += 1
         return {
-            "validation/loss": loss,
-            "validation/accuracy": float(np.concatenate(hits).mean()),
-            "validation/best_loss": self.best_loss,
-            **{name: float(np.concatenate(values).mean()) for name, values in heads.items()},
+            **{f"validation/{name}": mean.value for name, mean in means.items()},
+            "validation/blind_loss": self.blind_loss,
+            "validation/best_objective": self.best_loss,
         }
+
+    def _measure(self) -> dict[str, Mean]:
+        """The validation batches gone through once, with the policy's weights as they are."""
+        means: dict[str, Mean] = defaultdict(Mean, loss=Mean(), objective=Mean(), accuracy=Mean())
+        for batch in self.validation:
+            known = usable(batch)
+            advantage = None
+            if self.critic is not None:
+                advantage, _ = self._advantage(batch, self._values(self.critic, batch))
+            weight = self._weight(batch, advantage, self.critic_scale)
+            for sequence, cells in self._sequences(batch, known, None):
+                evaluation, chosen = self.policy.evaluate(sequence), known[cells]
+                loss = -evaluation.log_prob.numpy(force=True)[chosen]
+                means["loss"].add(loss)
+                means["objective"].add(loss, weight[cells][chosen])
+                right = np.ones(int(chosen.sum()), bool)
+                for name, head_loss, hit, labelled in by_head(self.policy, sequence, evaluation, chosen):
+                    means[f"{name}/loss"].add(head_loss)
+                    means[f"{name}/accuracy"].add(hit[labelled])
+                    right &= hit | ~labelled
+                means["accuracy"].add(right)
+        return means
+
+    def _freeze_critic(self) -> bool:
+        """Let the policy as it is judge validations from now on, where one must and none does that was trained."""
+        if self.settings.weighting not in BY_ADVANTAGE or not (self.critic is None or self.critic_updates == 0):
+            return False
+        if self.critic is not None and self.updates == 0:
+            return False
+        with self.averaged():
+            self.critic = self.policy.frozen_copy("critic")
+        self.critic_scale, self.critic_updates = self.value_scale.scale, self.updates
+        return True
+
+    @contextmanager
+    def _weights(self, arrays: dict[str, np.ndarray]):
+        """Within, the policy has these weights."""
+        mine = self.optimizer.flat.clone()
+        self.policy.load_arrays(arrays)
+        try:
+            yield
+        finally:
+            self.optimizer.flat.copy_(mine)
 
     @contextmanager
     def averaged(self):
@@ -314,7 +396,7 @@ class Imitation:
             self.optimizer.flat.copy_(mine)
 
     def take_best(self) -> None:
-        """Give the policy the weights that validated best; without a validation, the averaged or the last ones."""
+        """Give the policy the weights of the best objective in validation; without any, the averaged or last ones."""
         if self.best:
             self.policy.load_arrays(self.best)
         elif self.average is not None:
@@ -327,8 +409,10 @@ class Imitation:
             "fingerprint": self.policy.spec.fingerprint,
             "settings": asdict(self.settings),
             "policy_settings": self.policy.settings.to_json(),
-            "counters": {"updates": self.updates, "decisions": self.decisions, "stale": self.stale},
+            "counters": {"updates": self.updates, "decisions": self.decisions, "stale": self.stale, "idle": self.idle},
             "validated": [self.best_loss, self.hurdle],
+            "blind_loss": self.blind_loss,
+            "critic": [self.critic_scale, self.critic_updates],
             "optimizer": adam,
             "value_square": self.value_scale.square,
             "batches": self.batches.state(),
@@ -337,6 +421,7 @@ class Imitation:
             **under("policy", self.policy.arrays()),
             **under("optimizer", moments),
             **under("best", self.best),
+            **under("critic", {} if self.critic is None else self.critic.arrays()),
         }
         if self.average is not None:
             arrays["average"] = self.average.numpy(force=True)
@@ -367,30 +452,11 @@ class Imitation:
             self.average.copy_(torch.from_numpy(arrays["average"]))
         self.best = beneath("best", arrays)
         self.best_loss, self.hurdle = described["validated"]
+        self.blind_loss = described["blind_loss"]
+        self.critic_scale, self.critic_updates = described["critic"]
+        self.critic, critic = None, beneath("critic", arrays)
+        if critic:
+            self.critic = self.policy.frozen_copy("critic")
+            self.critic.load_arrays(critic)
         for name, counter in described["counters"].items():
             setattr(self, name, counter)
-
-
-def usable(batch) -> np.ndarray:
-    """bool `[T, N]`: decisions of which at least one head is known and no known head is illegal."""
-    legal = np.ones(batch.acting.shape, bool)
-    for head, allowed in enumerate(batch.legal):
-        label = batch.action[..., head]
-        taken = np.take_along_axis(allowed, np.maximum(label, 0)[..., None].astype(np.int64), axis=2)[..., 0]
-        legal &= taken | (label < 0)
-    return batch.acting & legal & (batch.action >= 0).any(axis=2)
-
-
-def _by_head(policy: Policy, sequence: Sequence, evaluation: Evaluation, chosen):
-    """Per head: its name, losses where labelled, whether the likeliest legal option was taken, and where labelled."""
-    where = torch.from_numpy(chosen).to(policy.device)
-    logits, labels = evaluation.logits[where], sequence.action[where]
-    if sequence.legal is not None:
-        logits = logits.masked_fill(~sequence.legal[where], -torch.inf)
-    starts = policy.layout.starts
-    for number, head in enumerate(policy.spec.action.heads):
-        scores, label = logits[:, int(starts[number]) : int(starts[number + 1])], labels[:, number]
-        labelled = label >= 0
-        loss = torch.nn.functional.cross_entropy(scores[labelled], label[labelled], reduction="none")
-        hit = (scores.argmax(dim=1) == label).numpy(force=True)
-        yield head.name, loss.numpy(force=True), hit, labelled.numpy(force=True)
