@@ -53,7 +53,9 @@ def test_batches_can_be_gone_through_again_and_hold_one_chunk_at_a_time(folder_o
         assert [len(games) for games in seen] == [7, 7, 7, 3] and len(batches) == 4
         assert [game.match_id for games in seen for game in games] == expected
     read, original = [], datasets.read_entries
-    monkeypatch.setattr(datasets, "read_entries", lambda *given, **options: read.append(1) or original(*given, **options))
+    monkeypatch.setattr(
+        datasets, "read_entries", lambda *given, **options: read.append(1) or original(*given, **options)
+    )
     next(iter(batches))
     assert len(read) == 1
     with pytest.raises(ValueError, match="count is 0"):
