@@ -182,7 +182,10 @@ def test_win_rate_curves_have_intervals():
     band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     # Wilson's interval of 60 of 100 at 95%: .5020 to .6906
     assert (band.min(), band.max()) == pytest.approx((0.5020, 0.6906), abs=1e-4)
+    assert "running over the last ~200 games" in figure.axes[0].get_ylabel()
+    assert "last ~50 games" in plots.win_rate_curves(metrics(), memory=50).axes[0].get_ylabel()
     rolling = plots.win_rate_curves(metrics(), prefix="charts/win_rate/", window=60)
+    assert "running" not in rolling.axes[0].get_ylabel()
     vertices = rolling.axes[0].collections[0].get_paths()[0].vertices
     at_the_end = vertices[vertices[:, 0] == 6000, 1]
     values = np.array([row["charts/win_rate/random"] for row in metrics()])

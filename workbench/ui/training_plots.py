@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
-from workbench.arena import Ratings, wilson_interval
+from workbench.arena import PopulationSettings, Ratings, wilson_interval
 from workbench.ui.style import COLOURS, INK, MUTED, Figure, Palette, new_figure, short_names, styled
 
 # what each metric is called and measured in, in the order of the panels
@@ -97,18 +97,21 @@ def win_rate_curves(
     opponents: Sequence[str] | None = None,
     prefix: str | None = None,
     window: int | None = None,
+    memory: int = PopulationSettings.memory,
     title: str = "The learner's win rate against each opponent",
 ) -> Figure:
     """Win rates over training, one line an opponent, with 95% intervals.
 
-    Where the number of games behind a rate was logged, as a `Population` does, the interval is Wilson's. Otherwise lines
-    are running means over `window` rows, and the interval follows from how the rows of the window scatter.
+    Where the number of games behind a rate was logged, as a `Population` does, the rate is of about the last `memory`
+    games, which the axis says, and the interval is Wilson's. Otherwise lines are running means over `window` rows, and
+    the interval follows from how the rows of the window scatter.
 
     Args:
         metrics: rows with `step` and win rates by name.
         palette: the run's.
         prefix: what the names of win rates begin with; by default `population/win_rate/`, else `charts/win_rate/`.
         window: rows of a running mean; by default a fifteenth of the run.
+        memory: the population's (see `PopulationSettings`), for the axis.
         title: of the figure.
 
     Raises:
@@ -135,7 +138,8 @@ def win_rate_curves(
     axes.axhline(0.5, color=MUTED, linestyle="--", linewidth=1, zorder=0)
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_ylabel("win rate, draws as halves")
+    running = f", running over the last ~{memory} games" if _games(prefix, opponents[0]) in frame else ""
+    axes.set_ylabel(f"win rate{running}\n(draws as halves)")
     axes.set_xlabel("step")
     _step_axis(axes)
     axes.set_title(title)
@@ -153,16 +157,21 @@ def win_rate_curves(
 
 def _rates(frame: pd.DataFrame, prefix: str, opponent: str, window: int | None):
     """Steps, win rates, and bounds of their 95% intervals."""
-    counts = f"{prefix.replace('win_rate', 'games')}{opponent}"
+    counts = _games(prefix, opponent)
     seen = frame[frame[prefix + opponent].notna()]
     steps, rates = seen["step"].to_numpy(), seen[prefix + opponent]
-    if "win_rate" in prefix and counts in frame:
+    if counts in frame:
         games = seen[counts].to_numpy()
         return steps, rates.to_numpy(), *wilson_interval(rates.to_numpy() * games, games)
     rolling = rates.rolling(window or max(5, len(rates) // 15), min_periods=1)
     mean, count = rolling.mean().to_numpy(), rolling.count().to_numpy()
     error = 1.96 * np.nan_to_num(rolling.std().to_numpy(), nan=0.5) / np.sqrt(count)
     return steps, mean, np.clip(mean - error, 0, 1), np.clip(mean + error, 0, 1)
+
+
+def _games(prefix: str, opponent: str) -> str:
+    """The metric that counts the games behind an opponent's win rate; of no column where the prefix has none."""
+    return f"{prefix.replace('win_rate', 'games')}{opponent}" if "win_rate" in prefix else ""
 
 
 @styled
