@@ -11,9 +11,11 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from workbench.arena import Matches
+from workbench.arena import Matches, collect
+from workbench.arena.parallel import SerialExecutor
 from workbench.cli import app
 from workbench.data.datasets import Dataset
+from workbench.pipeline import read_metrics
 from workbench.pipeline.parameters import read_schema
 from workbench.policies import load_policy
 
@@ -170,4 +172,82 @@ def test_self_play_killed_outright_goes_on_and_ends_the_same(tmp_path):
         assert (stage / name).read_bytes() == whole.read_bytes()
     steps = [json.loads(line)["step"] for line in (stage / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(128, 20481, 128))
+    assert json.loads((stage / "result.json").read_text())["provenance"]["resumed"] is True
+
+
+COLLECT = """
+name: collecting
+stages:
+  collect:
+    parameters:
+      {env: leduc, policy: leduc/call, opponents: [random, leduc/fold], games: 6000, games_per_chunk: 500, workers: 1, batch_size: 8}
+"""
+
+EPOCHS = 60
+
+FINETUNE = """
+name: learning
+stages:
+  finetune:
+    parameters:
+      {{env: leduc, datasets: ["{dataset}"], name: pupil, epochs: {epochs}, updates_per_epoch: 5, batch_size: 8, hidden: [16],
+       validation_fraction: 0.2}}
+"""
+
+
+def marks(folder: Path) -> dict[str, tuple[int, int]]:
+    """What tells whether a file was written again: its inode and when it was changed."""
+    return {str(file.relative_to(folder)): (file.stat().st_ino, file.stat().st_mtime_ns) for file in folder.rglob("*") if file.suffix == ".parquet"}
+
+
+def views(folder: Path) -> list[tuple]:
+    """All that was recorded of all games, in the order of their ids."""
+    return sorted((one.game.match_id, one.game.seat, one.game.policy, one.action.tolist(), one.reward.tolist()) for one in Dataset(folder))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_collecting_killed_outright_plays_no_chunk_twice_and_ends_the_same(tmp_path):
+    (undisturbed,) = run(tmp_path / "a", COLLECT).glob("*/04_collect/dataset")
+
+    folder = start(tmp_path / "b", COLLECT)
+    dataset = folder / "gen_001/04_collect/dataset"
+    wait_for(lambda: len(list(dataset.glob("chunks/*/*.parquet"))) >= 3)
+    kill_everything(folder)
+    assert not (dataset.parent / "result.json").exists()
+    finished = marks(dataset / "chunks")
+    assert 3 <= len(finished) < 12
+
+    assert run(tmp_path / "b", COLLECT) == folder
+    after = marks(dataset / "chunks")
+    assert {name: after[name] for name in finished} == finished and len(after) == 12
+    tables = [Matches.load(place).table.drop(columns=["started", "seconds"]) for place in (dataset, undisturbed)]
+    assert tables[0].equals(tables[1]) and len(tables[0]) == 6000
+    assert views(dataset) == views(undisturbed) != []
+    assert json.loads((dataset.parent / "result.json").read_text())["metrics"]["games"] == 6000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_finetuning_killed_outright_goes_on_and_ends_the_same(tmp_path):
+    recorded = collect("leduc", "leduc/call", ["random"], games=60, folder=tmp_path / "recorded", executor=SerialExecutor()).folder
+    text = FINETUNE.format(dataset=recorded, epochs=EPOCHS)
+    (undisturbed,) = run(tmp_path / "a", text).glob("*/06_finetune")
+
+    folder = start(tmp_path / "b", text)
+    stage = folder / "gen_001/06_finetune"
+    wait_for(lambda: (stage / "epochs/003").is_dir() and any((stage / "checkpoint").glob("*.json")))
+    kill_everything(folder)
+    assert not (stage / "result.json").exists()
+    first = (stage / "epochs/001/policy.safetensors").stat()
+
+    assert run(tmp_path / "b", text) == folder
+    again = (stage / "epochs/001/policy.safetensors").stat()
+    assert (again.st_ino, again.st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
+    names = ["policy", "start", *(f"epochs/{epoch:03d}" for epoch in range(1, EPOCHS + 1))]
+    assert sorted(place.name for place in (stage / "epochs").iterdir()) == [name[7:] for name in names[2:]]
+    for name in names:
+        assert (stage / name / "policy.safetensors").read_bytes() == (undisturbed / name / "policy.safetensors").read_bytes(), name
+    logged = [[(row["step"], row.get("losses/policy_loss"), row.get("validation/loss")) for row in read_metrics(place / "metrics.jsonl")] for place in (stage, undisturbed)]
+    assert logged[0] == logged[1]
     assert json.loads((stage / "result.json").read_text())["provenance"]["resumed"] is True
