@@ -94,8 +94,16 @@ def test_up_smash_lands_with_the_knockback_of_the_formula(match, percent, force,
     assert hit["hitstun"] == math.floor(0.4 * force)
     assert hit["tumble"] == 1
     assert game[attacker]["percent"] == 0
-    game.play(frames=9)
-    assert game[victim]["y"] == 0  # frozen through the hitlag
+    # 1,395 of 1,402 attackers and 738 of 748 victims in replays: frozen for 9 frames of which the hit's is the first
+    struck = int(game[attacker]["frame"])
+    game.play(frames=8)
+    assert (game[attacker]["frame"], game[attacker]["hitlag"], game[victim]["hitlag"]) == (struck, 1, 1)
+    assert (game[victim]["y"], game[victim]["hitstun"]) == (0, hit["hitstun"])
+    state = game.env.state()
+    game.play()
+    assert (game[attacker]["frame"], game[attacker]["hitlag"], game[victim]["hitlag"]) == (struck + 1, 0, 0)
+    assert game[victim]["y"] > 0 and game[victim]["hitstun"] == hit["hitstun"] - 1
+    game.env.restore(state)
     speeds = []
     for _ in range(5):
         game.play()

@@ -55,7 +55,7 @@ def knockback(percent, dealt, damage, weight, bkb, kbg, setkb):
 
 @core
 def hitlag_frames(damage):
-    """Frames both sides of a hit freeze, from staled damage."""
+    """Frames both sides of a hit freeze, from staled damage; the frame of the hit is the first of them (R)."""
     return math.floor(damage / 3 + 3)
 
 
@@ -247,7 +247,7 @@ def strike_shield(f, o, c, oc):
     side = 1.0 if o.x > f.x else (-1.0 if o.x < f.x else f.facing)
     o.vx = side * min(0.6 * (0.09 * dealt + 0.4), 2.0)  # T
     press = 1.0 if o.buttons & BUTTON_L else max(o.shoulder, SHIELD_PRESS)
-    enter(o, a.GUARD_STUN, shield_stun_frames(dealt, press))
+    enter(o, a.GUARD_STUN, 1 + shield_stun_frames(dealt, press))  # the frame of the hit shows it already
 
 
 @core
@@ -319,9 +319,10 @@ def hold(f, o, c, oc, stage):
     dealt = move.release_damage * stale_factor(f, f.slot)
     log_stale(f, f.slot)
     hurt(f, o, oc, dealt, move.release_damage, move.release_angle, move.release_bkb, move.release_kbg, 0.0, f.facing)
-    o.hitlag = move.throw_hitlag
-    f.hitlag = move.throw_hitlag
-    if o.hitlag == 0:
+    lag = move.throw_hitlag + 1 if move.throw_hitlag > 0 else 0  # after the frame of the release (R)
+    o.hitlag = lag
+    f.hitlag = lag
+    if lag == 0:
         launch(o, stage)
 
 
@@ -368,7 +369,7 @@ def launch(o, stage):
 
 @core
 def wait_hitlag(f, stage):
-    """One frame of hitlag; a victim may shift itself by fresh taps (SDI)."""
+    """A frame begins in hitlag, and ends it or not; a victim may shift itself by fresh taps (SDI)."""
     f.hitlag -= 1
     if f.launch:
         if (f.tap_x == 0 and abs(f.stick_x) >= 0.7) or (f.tap_y == 0 and abs(f.stick_y) >= 0.7):

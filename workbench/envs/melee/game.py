@@ -176,8 +176,8 @@ def update(f, o, c, stage):
         return
     if f.hitlag > 0:
         wait_hitlag(f, stage)
-        return
-    act(f, o, c, stage)
+    if f.hitlag == 0:  # the frame in which the count reaches 0 moves again
+        act(f, o, c, stage)
 
 
 @core
