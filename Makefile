@@ -18,7 +18,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lab: setup
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --notebook-dir=notebooks
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -40,5 +40,5 @@ $(VENV)/.installed-test: $(VENV)/.installed pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-clean:
-	rm -rf $(VENV) outputs
+clean: # what set-up made; outputs/ stays
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -63,6 +64,7 @@ def train_ours(settings: CartPoleSettings, frames: int, seed: int) -> tuple[Poli
             trace=settings.trace,
             clip=settings.clip,
             value_clip=None,
+            value_weight=1.0,  # of half the squared error: Stable-Baselines3's 0.5 of the whole
             entropy_weight=settings.entropy_weight,
         ),
         seed=seed,
@@ -77,7 +79,11 @@ def train_ours(settings: CartPoleSettings, frames: int, seed: int) -> tuple[Poli
 
 
 def train_sb3(settings: CartPoleSettings, frames: int, seed: int):
-    """Stable-Baselines3's model trained the same way, and steps per second of all but the first update."""
+    """Stable-Baselines3's model trained the same way, and steps per second of all but the first update.
+
+    Its envs are Gymnasium's CartPole in its own `DummyVecEnv` with a monitor, as its users run them; ours step as one
+    batch of arrays.
+    """
     from stable_baselines3 import PPO as Theirs
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
@@ -111,6 +117,11 @@ def train_sb3(settings: CartPoleSettings, frames: int, seed: int):
     )
     model.learn(frames, callback=clock)
     return model, (model.num_timesteps - clock.already) / (time.perf_counter() - clock.began)
+
+
+def reference_installed() -> bool:
+    """Whether Stable-Baselines3 is there; `pip install -e '.[bench]'` installs it."""
+    return find_spec("stable_baselines3") is not None
 
 
 def evaluate(policy: Policy, episodes: int = 100, seed: int = 1000) -> np.ndarray:

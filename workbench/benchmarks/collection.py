@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -10,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from workbench.arena import collect, local_executor
+from workbench.arena import collect
 from workbench.data.datasets import Dataset
 from workbench.envs import env_spec
 from workbench.policies import Policy, PolicySettings
@@ -21,10 +24,19 @@ HIDDEN = (256, 128)
 def collect_gen1ou(battles: int, workers: int = 2, batch_size: int = 64, seed: int = 0) -> tuple[dict, pd.DataFrame]:
     """A neural policy of the quickstart's size plays itself; every battle is written, both sides.
 
+    It happens in a process of its own, so that memory is the collection's and nobody else's.
+
     Returns:
         `decisions_per_second` end to end (processes started, played, encoded, written), `battles_per_second`,
-        `decisions`; and memory over time: seconds, battles, gigabytes (this process and all it started).
+        `decisions`; and memory over time: seconds, battles, gigabytes (that process and all it started).
     """
+    asked = json.dumps({"battles": battles, "workers": workers, "batch_size": batch_size, "seed": seed})
+    command = [sys.executable, "-m", "workbench.benchmarks.collection", asked]
+    answer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return answer["figures"], pd.DataFrame(answer["memory"], columns=["seconds", "battles", "gigabytes"])
+
+
+def _measure(battles: int, workers: int, batch_size: int, seed: int) -> dict:
     spec = env_spec("gen1ou")
     policy = Policy.create(spec, PolicySettings(hidden=HIDDEN), seed=seed, device="cpu")
     with tempfile.TemporaryDirectory() as folder, Memory() as memory:
@@ -38,7 +50,7 @@ def collect_gen1ou(battles: int, workers: int = 2, batch_size: int = 64, seed: i
             batch_size=batch_size,
             seed=seed,
             games_per_chunk=max(50, min(500, battles // (2 * workers))),
-            executor=local_executor(workers),
+            workers=workers,
             progress=memory.note,
         )
         seconds = time.perf_counter() - began
@@ -48,7 +60,7 @@ def collect_gen1ou(battles: int, workers: int = 2, batch_size: int = 64, seed: i
         "battles_per_second": battles / seconds,
         "decisions": decisions,
     }
-    return figures, memory.table()
+    return {"figures": figures, "memory": memory.rows}
 
 
 class Memory:
@@ -62,10 +74,6 @@ class Memory:
     def note(self, done: int, total: int) -> None:
         """Say how far the work is; goes as `progress`."""
         self.done = done
-
-    def table(self) -> pd.DataFrame:
-        """seconds, battles, gigabytes."""
-        return pd.DataFrame(self.rows, columns=["seconds", "battles", "gigabytes"])
 
     def _watch(self) -> None:
         began, me = time.perf_counter(), psutil.Process()
@@ -100,3 +108,7 @@ def growth(table: pd.DataFrame) -> float:
         return float("nan")
     slope = half["seconds"].cov(half["gigabytes"]) / half["seconds"].var()
     return float(slope * (half["seconds"].max() - half["seconds"].min()))
+
+
+if __name__ == "__main__":
+    json.dump(_measure(**json.loads(sys.argv[1])), sys.stdout)

@@ -54,9 +54,22 @@ def figures(rows: list[dict]) -> pd.DataFrame:
     """A table of what was measured beside what was asked for.
 
     Args:
-        rows: each with `what`, `measured`, `target`, `unit`, and whether more is better in `more` (True by default).
+        rows: each with `what`, `measured`, `unit`; `target`, or None where a figure is only reported; and `more`, False
+            where less is better.
+
+    Returns:
+        what, measured, target, unit, reached ("yes", "no" or "" without a target).
     """
-    table = pd.DataFrame(rows)
-    more = table.get("more", pd.Series(True, index=table.index)).fillna(True).astype(bool)
-    table["reached"] = np.where(more, table["measured"] >= table["target"], table["measured"] <= table["target"])
-    return table[["what", "measured", "target", "unit", "reached"]]
+    described = []
+    for row in rows:
+        target, measured = row.get("target"), float(row["measured"])
+        better = "" if target is None else measured >= target if row.get("more", True) else measured <= target
+        reached = better if better == "" else "yes" if better else "no"
+        described.append((row["what"], measured, np.nan if target is None else target, row["unit"], reached))
+    return pd.DataFrame(described, columns=["what", "measured", "target", "unit", "reached"])
+
+
+def shown(table: pd.DataFrame):
+    """The table of `figures` for a notebook: three digits, missing targets blank."""
+    number = lambda value: "" if np.isnan(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"  # noqa: E731
+    return table.style.format({"measured": number, "target": number}).hide(axis="index")

@@ -9,7 +9,7 @@ from workbench.ui.tournament_plots import (
     statistics_comparison,
     winrate_heatmap,
 )
-from workbench.ui.training_plots import learning_over_generations, training_curves, win_rate_curves
+from workbench.ui.training_plots import learning_over_generations, lines, training_curves, win_rate_curves
 
 __all__ = [
     "Figure",
@@ -19,6 +19,7 @@ __all__ = [
     "filter_summary",
     "learning_over_generations",
     "length_distributions",
+    "lines",
     "save_figure",
     "save_tournament_figures",
     "short_names",

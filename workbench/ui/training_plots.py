@@ -17,6 +17,7 @@ PANELS = {
     "losses/policy_loss": "policy loss",
     "losses/value_loss": "value loss",
     "validation/loss": "held-out loss (nats)",
+    "validation/blind_loss": "held-out loss of a blind predictor (nats)",
     "validation/accuracy": "held-out accuracy (share)",
     "losses/entropy": "entropy (nats)",
     "losses/approx_kl": "KL from the policy that collected (nats)",
@@ -172,6 +173,29 @@ def _rates(frame: pd.DataFrame, prefix: str, opponent: str, window: int | None):
 def _games(prefix: str, opponent: str) -> str:
     """The metric that counts the games behind an opponent's win rate; of no column where the prefix has none."""
     return f"{prefix.replace('win_rate', 'games')}{opponent}" if "win_rate" in prefix else ""
+
+
+@styled
+def lines(table: pd.DataFrame, title: str, x: str, y: str) -> Figure:
+    """Each column of a table over its index, from 0 up.
+
+    Args:
+        table: numbers; the index is the horizontal axis, column names are the legend where there are several.
+        title: of the figure.
+        x, y: what the axes show, with units.
+    """
+    figure = new_figure(8, 4)
+    axes = figure.add_subplot()
+    for (name, values), colour in zip(table.items(), COLOURS * 9, strict=False):
+        axes.plot(table.index, values, color=colour, linewidth=1.6, label=str(name))
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_title(title, color=INK)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if table.shape[1] > 1:
+        axes.legend()
+    return figure
 
 
 @styled

@@ -1,0 +1,71 @@
+"""What the evidence notebooks compute: numbers worked by hand, and each measurement once, tiny."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.benchmarks import cartpole, collection, known_answers, self_play, stepping, timing
+
+
+def test_figures_say_what_was_reached_and_leave_what_is_only_reported():
+    table = timing.figures(
+        [
+            {"what": "speed", "measured": 2.0, "target": 1.5, "unit": "x"},
+            {"what": "memory", "measured": 2.0, "target": 1.5, "unit": "GB", "more": False},
+            {"what": "extra", "measured": 7.0, "unit": "x"},
+        ]
+    )
+    assert table["reached"].tolist() == ["yes", "no", ""]
+    assert np.isnan(table["target"][2])
+
+
+def test_rate_is_the_best_stretch(monkeypatch):
+    # three stretches of one step each, looked at when they begin, before and after the step, and at the end
+    clock = iter([0.0, 0.0, 2.0, 2.0, 2.0, 2.0, 6.0, 6.0, 6.0, 6.0, 7.0, 7.0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    assert timing.rate(lambda: 10.0, seconds=3.0, warm_up=0, repeats=3) == pytest.approx(10.0)
+
+
+def test_growth_is_the_rise_over_the_second_half():
+    seconds = np.arange(11.0)
+    flat = pd.DataFrame({"seconds": seconds, "battles": seconds * 10, "gigabytes": np.minimum(seconds, 5) / 5})
+    assert collection.growth(flat) == pytest.approx(0.0)
+    rising = flat.assign(gigabytes=0.1 * seconds)
+    assert collection.growth(rising) == pytest.approx(0.5)  # 0.1 a second over the last five
+
+
+def test_exact_values_agree_with_their_references():
+    rows = known_answers.exact_rows(known_answers.exact_values())
+    assert len(rows) == 7 and all(row["measured"] <= row["target"] for row in rows)
+
+
+def test_stepping_reports_every_batch_observed_and_not():
+    table = stepping.melee_stepping(batch_sizes=(1, 4), seconds=0.02)
+    assert table[["batch_size", "observed"]].to_numpy().tolist() == [[1, False], [4, False], [1, True], [4, True]]
+    assert (table["frames_per_second"] > 0).all()
+
+
+def test_self_play_and_the_bare_network_count_decisions_alike():
+    measured = self_play.melee_self_play(updates=1, games=4, steps=8, minibatches=1)
+    assert measured["decisions_per_second"] == pytest.approx(2 * measured["frames_per_second"])
+    assert 0 < measured["collecting"] < 1
+    assert self_play.bare_network(rows=64, updates=1) > 0
+
+
+def test_cartpole_is_evaluated_on_as_many_episodes_as_asked():
+    policy, speed = cartpole.train_ours(cartpole.ZOO, frames=512, seed=0)
+    returns = cartpole.evaluate(policy, episodes=5)
+    assert returns.shape == (5,) and ((returns >= 1) & (returns <= 500)).all() and speed > 0
+
+
+def test_an_mlp_recalls_no_better_than_chance():
+    measured = known_answers.memory_task("mlp", frames=2304, seed=0)
+    assert measured["backbone"] == "mlp" and abs(measured["recalled"] - 0.5) < 0.1
+
+
+@pytest.mark.showdown
+@pytest.mark.slow
+def test_collecting_counts_its_decisions_and_its_memory():
+    figures, memory = collection.collect_gen1ou(4, workers=1, batch_size=2)
+    assert figures["decisions"] > 4 * 10 and figures["decisions_per_second"] > 0
+    assert memory["battles"].is_monotonic_increasing and memory["gigabytes"].max() > 0.05
