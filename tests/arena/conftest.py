@@ -1,11 +1,15 @@
 """Toy games and players whose results are known beforehand."""
 
+import os
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
+from cloudpickle import register_pickle_by_value, unregister_pickle_by_value
 
 from workbench.arena import Matches
-from workbench.envs import ActionSpec, EnvSpec, Field, Head, ScriptedPlayer
+from workbench.envs import ActionSpec, EnvSpec, Field, Head, RandomPlayer, ScriptedPlayer
 from workbench.envs.players import Decision
 from workbench.envs.vectorised import Played, VectorisedEnv
 
@@ -60,6 +64,20 @@ class Counter:
         return Decision(np.zeros((len(state), 1), np.int64), unknown, unknown, state + 1)
 
 
+class KillerOnce(RandomPlayer):
+    """Ends the process that it first plays in, unless that is the one that made it."""
+
+    def __init__(self, mark):
+        super().__init__("x")
+        self.mark, self.home = mark, os.getpid()
+
+    def act(self, *arguments, **options):
+        if os.getpid() != self.home and not self.mark.exists():
+            self.mark.touch()
+            os._exit(3)
+        return super().act(*arguments, **options)
+
+
 def results(*rows, lengths=None) -> Matches:
     """Matches from (policy_0, policy_1, outcome) rows, times one minute apart."""
     count = len(rows)
@@ -102,6 +120,15 @@ def toys():
 
     Toys.CoinEnv, Toys.Constant, Toys.Counter = CoinEnv, Constant, Counter
     return Toys
+
+
+@pytest.fixture
+def killer_once():
+    """`KillerOnce`, sent to workers whole, since they cannot import this file."""
+    module = sys.modules[KillerOnce.__module__]
+    register_pickle_by_value(module)
+    yield KillerOnce
+    unregister_pickle_by_value(module)
 
 
 @pytest.fixture(name="results", scope="session")

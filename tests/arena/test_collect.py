@@ -74,6 +74,17 @@ def test_a_chunk_that_was_being_saved_when_the_call_was_killed_is_played_again(t
     assert not list(again.folder.rglob(f".*{PARTIAL}"))
 
 
+@pytest.mark.slow
+def test_a_worker_that_dies_while_it_records_costs_no_game(tmp_path, killer_once):
+    asked = {"games": 20, "games_per_chunk": 10, "batch_size": 4, "seed": 3}
+    collected = collect(
+        "kuhn", killer_once(tmp_path / "killed"), ["kuhn/nash"], folder=tmp_path / "a", workers=2, **asked
+    )
+    assert (tmp_path / "killed").exists()
+    assert Dataset(collected.folder).games == len(collected.matches) == 20
+    assert not (collected.folder / ".parts").exists()
+
+
 def test_games_do_not_depend_on_how_opponents_share_them(tmp_path):
     two = collect(
         "kuhn", "kuhn/nash", ["random", "kuhn/nash"], games=21, games_per_chunk=6, folder=tmp_path, seed=1,

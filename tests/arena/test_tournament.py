@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from cloudpickle import register_pickle_by_value, unregister_pickle_by_value
 
 from workbench.arena import (
     Matches,
@@ -52,28 +51,6 @@ class Killer(RandomPlayer):
 
     def __reduce__(self):
         return os._exit, (3,)
-
-
-class KillerOnce(RandomPlayer):
-    """Ends the process that it first plays in, unless that is the one that made it."""
-
-    def __init__(self, mark):
-        super().__init__("x")
-        self.mark, self.home = mark, os.getpid()
-
-    def act(self, *arguments, **options):
-        if os.getpid() != self.home and not self.mark.exists():
-            self.mark.touch()
-            os._exit(3)
-        return super().act(*arguments, **options)
-
-
-@pytest.fixture
-def sent_whole():
-    """Workers are sent the players of this file whole, since they cannot import it."""
-    register_pickle_by_value(sys.modules[__name__])
-    yield
-    unregister_pickle_by_value(sys.modules[__name__])
 
 
 def test_everybody_meets_everybody_and_known_results_come_out():
@@ -309,16 +286,16 @@ def test_a_worker_that_dies_takes_only_its_pair_along(given):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("given", ["workers", "executor"])
-def test_a_worker_that_died_once_leaves_no_pair_out(tmp_path, given, sent_whole):
-    players = {"rock": "rps/rock", "killer": KillerOnce(tmp_path / "killed"), "paper": "rps/paper"}
+def test_a_worker_that_died_once_leaves_no_pair_out(tmp_path, given, killer_once):
+    players = {"rock": "rps/rock", "killer": killer_once(tmp_path / "killed"), "paper": "rps/paper"}
     own = {"workers": 2, "executor": None} if given == "workers" else {"executor": local_executor(2)}
     assert len(serial(players, **own)) == 30
     assert (tmp_path / "killed").exists()
 
 
 @pytest.mark.slow
-def test_play_many_goes_on_after_a_worker_died(tmp_path, sent_whole):
-    killer = KillerOnce(tmp_path / "killed")
+def test_play_many_goes_on_after_a_worker_died(tmp_path, killer_once):
+    killer = killer_once(tmp_path / "killed")
     first, second = play_many([(killer, "rps/rock"), ("rps/paper", "rps/rock")], "rps", games=4, workers=2)
     assert (len(first), second.score("rps/paper").wins) == (4, 4)
     assert (tmp_path / "killed").exists()
