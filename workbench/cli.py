@@ -51,7 +51,7 @@ def run(
     keep_going: Annotated[bool, typer.Option("--keep-going", help="when a stage fails, run the other chains nevertheless")] = False,
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
-    """Run an experiment, or go on with it: finished stages are skipped, a killed one continues from its checkpoint.
+    """Run an experiment, or go on with it: finished stages are skipped, one that was cut off goes on from what it has done.
 
     Ends with 0 if all finished, 1 if a cell failed, 2 if refused before the start, 3 if somebody else runs it,
     4 if a stage was killed, 5 if out of time, 130 after Ctrl-C.

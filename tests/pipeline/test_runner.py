@@ -243,6 +243,21 @@ def test_code_that_a_stage_cannot_reach_does_not_start_it_anew(write):
     assert read_json(folder / "request.json")["attempt"] == 2
 
 
+def test_a_changed_game_runs_a_stage_again_that_names_it_and_no_other(write, project):
+    file = write({"collect": {"parameters": {"policy": "melee-mock/cpu1"}}, "other": {"notebook": "01_collect"}})
+    assert go(file)[0] == 0
+    results = [project / "outputs/x/gen_001" / name / "result.json" for name in ("01_collect", "01_other")]
+    game, nothing = (read_json(result)["fingerprint"]["code"] for result in results)
+    assert "envs/melee/env.py" in game
+    assert nothing == {}
+    found = read_json(results[0])
+    found["fingerprint"]["code"]["envs/melee/env.py"] = "as it was then"
+    write_json(results[0], found)
+    said = go(file)[1]
+    assert "the library's code changed: envs/melee/env.py" in lines_about(said, "collect")[0]
+    assert lines_about(said, "other")[0].startswith(": up to date")
+
+
 def test_a_folder_that_was_half_emptied_is_not_gone_on_from(tmp_path, monkeypatch):
     for name in ("checkpoint", "a"):
         (tmp_path / name).mkdir()

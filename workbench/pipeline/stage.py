@@ -83,7 +83,8 @@ class Stage:
         folder: where everything of this stage goes.
         seed, name: as given.
         experiment, generation: of the run this stage belongs to; `"manual"` and 0 by hand.
-        resuming: an earlier run of this very stage was cut off: look into `checkpoint_folder` and go on from there.
+        resuming: an earlier run of this very stage was cut off and has left a checkpoint: go on from `checkpoint_folder`.
+            Other files that it wrote are there in either case; its metrics only if this is true.
     """
 
     def __init__(self, folder: Path, seed: int, *, name: str, resuming: bool, request: dict):
@@ -119,7 +120,7 @@ class Stage:
 
     @property
     def checkpoint_folder(self) -> Path:
-        """Where the trainer keeps what it needs to go on; survives a killed run and nothing else."""
+        """Where the trainer keeps what it needs to go on after a run that was cut off."""
         folder = self.folder / "checkpoint"
         folder.mkdir(exist_ok=True)
         return folder
