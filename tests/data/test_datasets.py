@@ -71,9 +71,10 @@ def test_few_chunks_are_in_memory_and_each_is_read_once(folder_of, monkeypatch):
         return original(entries, **options)
 
     monkeypatch.setattr(datasets, "read_entries", counted)
+    monkeypatch.setattr(datasets, "WINDOW_SHARDS", 4)
     dataset = Dataset(folder_of("a", 0, 60))
     dataset.sample(120)
-    assert len(read) == 3 and all(len(window) == datasets.WINDOW_SHARDS for window in read)
+    assert len(read) == 3 and all(len(window) == 4 for window in read)
     assert sum(read, Counter()) == {f"games-{at:04d}.parquet": 10 for at in range(0, 120, 10)}
 
 

@@ -16,7 +16,7 @@ from workbench.data.folders import Entry, Folder, open_folder, read_entries
 from workbench.data.trajectories import Batch, Trajectory, check_fits, held_out, pad
 from workbench.envs.core import EnvSpec
 
-WINDOW_SHARDS = 4
+WINDOW_SHARDS = 16
 SPLITS = ("all", "train", "validation")
 
 

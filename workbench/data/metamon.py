@@ -157,13 +157,13 @@ _unpack_own, _unpack_foe, _unpack_active = (struct.Struct(f"<{kind['size']}h").u
 _RESTING = bytes(layout.ACTIVE.itemsize)  # no boosts, no effects
 
 
-@lru_cache(16384)
+@lru_cache(2048)
 def _own_text(record: bytes, active: bytes = _RESTING) -> str:
     own = _unpack_own(record)
     return _pokemon_text(own, _OWN, own[_OWN["hp"]] / max(own[_OWN["max_hp"]], 1), _own_moves(own), active)
 
 
-@lru_cache(16384)
+@lru_cache(2048)
 def _foe_text(record: bytes, active: bytes) -> str:
     foe = _unpack_foe(record)
     return _pokemon_text(foe, _FOE, foe[_FOE["hp"]] / 100, _foe_moves(foe), active)

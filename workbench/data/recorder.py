@@ -21,7 +21,7 @@ from workbench.data.trajectories import Game, Trajectory
 from workbench.envs.core import SEATS, Env, TimeStep
 from workbench.files import replace_file
 
-CHUNK_DECISIONS = 16384
+CHUNK_DECISIONS = 4096
 _OBSERVED = "observed "
 NUMBERS = range(10**10)  # a match id ends in ten digits
 

@@ -17,6 +17,7 @@ PANELS = {
     "losses/policy_loss": "policy loss",
     "losses/value_loss": "value loss",
     "validation/loss": "held-out loss (nats)",
+    "validation/objective": "held-out loss, weighted as in training (nats)",
     "validation/blind_loss": "held-out loss of a blind predictor (nats)",
     "validation/accuracy": "held-out accuracy (share)",
     "losses/entropy": "entropy (nats)",

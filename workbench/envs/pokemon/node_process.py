@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 INIT, RESET, STEP, REPLAY, DESCRIBE = range(1, 6)
 # Showdown allocates much and keeps little: a larger young generation makes its collections rare
-NODE_FLAGS = ("--max-semi-space-size=16",)
+NODE_FLAGS = ("--max-semi-space-size=8",)
 _SCRIPT = showdown.LOCK_FOLDER / "bridge.mjs"
 _REQUEST, _REPLY = struct.Struct("<ii"), struct.Struct("<iiii")
 _PIPE_BYTES = 1 << 20
