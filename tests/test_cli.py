@@ -56,7 +56,15 @@ def test_an_error_is_one_message_and_debug_shows_the_rest(start):
 
 def test_status_of_nothing_and_of_something_unknown(call):
     assert "no experiments in outputs" in call("status").output
-    entry = {"chain": "", "generation": 1, "stage": "a", "folder": "gen_001/a", "state": "finished", "why": "", "seconds": 2.0}
+    entry = {
+        "chain": "",
+        "generation": 1,
+        "stage": "a",
+        "folder": "gen_001/a",
+        "state": "finished",
+        "why": "",
+        "seconds": 2.0,
+    }
     write = {"name": "night", "state": "finished", "message": "", "file": "x.yaml", "stages": [entry]}
     Path("outputs/night").mkdir(parents=True)
     write_json("outputs/night/experiment.json", write)
@@ -68,7 +76,10 @@ def test_status_of_nothing_and_of_something_unknown(call):
 
 def test_report_of_what_is_no_run(call, tmp_path):
     assert "there are none" in str(call("report", tmp_path).exception)
-    write_json("outputs/night/experiment.json", {"name": "night", "state": "finished", "message": "", "file": "x.yaml", "stages": []})
+    write_json(
+        "outputs/night/experiment.json",
+        {"name": "night", "state": "finished", "message": "", "file": "x.yaml", "stages": []},
+    )
     assert "no experiment 'nihgt' in outputs; did you mean 'night'?" in str(call("report", "nihgt").exception)
     assert "no experiment 'mine'" in str(call("report", "mine").exception)
 
@@ -77,7 +88,10 @@ def test_report_of_what_is_no_run(call, tmp_path):
 def test_an_experiment_is_found_by_name_or_path(call, given):
     for folder in ("outputs", "elsewhere"):
         Path(folder, "night").mkdir(parents=True)
-        write_json(f"{folder}/night/experiment.json", {"name": "night", "state": "finished", "message": "", "file": "x.yaml", "stages": []})
+        write_json(
+            f"{folder}/night/experiment.json",
+            {"name": "night", "state": "finished", "message": "", "file": "x.yaml", "stages": []},
+        )
     place = "elsewhere" if given.startswith("elsewhere") else "outputs"
     for command in ("status", "report"):
         shown = call(command, given)

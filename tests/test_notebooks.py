@@ -61,7 +61,15 @@ def write(tmp_path, text: str) -> Path:
 
 def start(tmp_path, text: str) -> Path:
     """Sets the real command off in the background; the experiment's folder as soon as it is there."""
-    command = [sys.executable, "-m", "workbench.cli", "run", write(tmp_path, text), "--output-dir", tmp_path / "outputs"]
+    command = [
+        sys.executable,
+        "-m",
+        "workbench.cli",
+        "run",
+        write(tmp_path, text),
+        "--output-dir",
+        tmp_path / "outputs",
+    ]
     subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (file,) = wait_for(lambda: list((tmp_path / "outputs").glob("*/experiment.json")))
     return file.parent
@@ -104,7 +112,9 @@ def run(tmp_path, text: str) -> Path:
 def test_a_chain_of_two_generations(tmp_path, env, teacher):
     folder = run(tmp_path, CHAIN.format(env=env, teacher=teacher))
     for generation in ("gen_001", "gen_002"):
-        results = {path.parent.name: json.loads(path.read_text()) for path in folder.glob(f"{generation}/*/result.json")}
+        results = {
+            path.parent.name: json.loads(path.read_text()) for path in folder.glob(f"{generation}/*/result.json")
+        }
         assert sorted(results) == ["04_collect", "05_filter", "06_finetune", "07_tournament", "08_ratings"]
         for stage in results:
             assert (folder / generation / stage / "report.html").stat().st_size > 10_000
@@ -120,7 +130,9 @@ def test_a_chain_of_two_generations(tmp_path, env, teacher):
     for name in ("ratings.json", "progression.csv", "matchup_matrix.csv", "statistics.csv"):
         assert (ratings / f"elo_results_{name}").is_file()
     figures = {path.name for path in (ratings / "visualizations").iterdir()}
-    assert {f"{name}.png" for name in ("elo_rankings", "elo_progression", "winrate_heatmap", "statistics_comparison")} <= figures
+    assert {
+        f"{name}.png" for name in ("elo_rankings", "elo_progression", "winrate_heatmap", "statistics_comparison")
+    } <= figures
     assert (folder / "index.html").is_file()
 
 
@@ -197,12 +209,19 @@ stages:
 
 def marks(folder: Path) -> dict[str, tuple[int, int]]:
     """What tells whether a file was written again: its inode and when it was changed."""
-    return {str(file.relative_to(folder)): (file.stat().st_ino, file.stat().st_mtime_ns) for file in folder.rglob("*") if file.suffix == ".parquet"}
+    return {
+        str(file.relative_to(folder)): (file.stat().st_ino, file.stat().st_mtime_ns)
+        for file in folder.rglob("*")
+        if file.suffix == ".parquet"
+    }
 
 
 def views(folder: Path) -> list[tuple]:
     """All that was recorded of all games, in the order of their ids."""
-    return sorted((one.game.match_id, one.game.seat, one.game.policy, one.action.tolist(), one.reward.tolist()) for one in Dataset(folder))
+    return sorted(
+        (one.game.match_id, one.game.seat, one.game.policy, one.action.tolist(), one.reward.tolist())
+        for one in Dataset(folder)
+    )
 
 
 @pytest.mark.slow
@@ -230,7 +249,9 @@ def test_collecting_killed_outright_plays_no_chunk_twice_and_ends_the_same(tmp_p
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_finetuning_killed_outright_goes_on_and_ends_the_same(tmp_path):
-    recorded = collect("leduc", "leduc/call", ["random"], games=60, folder=tmp_path / "recorded", executor=SerialExecutor()).folder
+    recorded = collect(
+        "leduc", "leduc/call", ["random"], games=60, folder=tmp_path / "recorded", executor=SerialExecutor()
+    ).folder
     text = FINETUNE.format(dataset=recorded, epochs=EPOCHS)
     (undisturbed,) = run(tmp_path / "a", text).glob("*/06_finetune")
 
@@ -247,7 +268,15 @@ def test_finetuning_killed_outright_goes_on_and_ends_the_same(tmp_path):
     names = ["policy", "start", *(f"epochs/{epoch:03d}" for epoch in range(1, EPOCHS + 1))]
     assert sorted(place.name for place in (stage / "epochs").iterdir()) == [name[7:] for name in names[2:]]
     for name in names:
-        assert (stage / name / "policy.safetensors").read_bytes() == (undisturbed / name / "policy.safetensors").read_bytes(), name
-    logged = [[(row["step"], row.get("losses/policy_loss"), row.get("validation/loss")) for row in read_metrics(place / "metrics.jsonl")] for place in (stage, undisturbed)]
+        assert (stage / name / "policy.safetensors").read_bytes() == (
+            undisturbed / name / "policy.safetensors"
+        ).read_bytes(), name
+    logged = [
+        [
+            (row["step"], row.get("losses/policy_loss"), row.get("validation/loss"))
+            for row in read_metrics(place / "metrics.jsonl")
+        ]
+        for place in (stage, undisturbed)
+    ]
     assert logged[0] == logged[1]
     assert json.loads((stage / "result.json").read_text())["provenance"]["resumed"] is True

@@ -26,7 +26,9 @@ class _App(typer.Typer):
             if debug:
                 raise
             expected = isinstance(error, (ValueError, FileNotFoundError, RuntimeError)) and str(error)
-            _err.print(Text(str(error) if expected else f"{type(error).__name__}: {error}", style="red"), soft_wrap=True)
+            _err.print(
+                Text(str(error) if expected else f"{type(error).__name__}: {error}", style="red"), soft_wrap=True
+            )
             if not expected:
                 _err.print("not foreseen; --debug shows where it comes from")
             sys.exit(_exit_code(error) if expected else UNEXPECTED)
@@ -38,7 +40,13 @@ def _exit_code(error: Exception) -> int:
     return LOCKED if isinstance(error, Locked) else REFUSED
 
 
-app = _App(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__, epilog="--debug shows tracebacks.")
+app = _App(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help=__doc__,
+    epilog="--debug shows tracebacks.",
+)
 _out, _err = Console(highlight=False, width=None if sys.stdout.isatty() else 160), Console(stderr=True, highlight=False)
 _OutputDir = Annotated[Path, typer.Option(help="the folder that experiments go to")]
 
@@ -46,9 +54,15 @@ _OutputDir = Annotated[Path, typer.Option(help="the folder that experiments go t
 @app.command()
 def run(
     experiment: Annotated[Path, typer.Argument(help="an experiment's YAML file, e.g. params/quickstart.yaml")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="stage.parameter=value, shared.seed=1, generations=3")] = None,
-    force: Annotated[list[str] | None, typer.Option(help="run this stage again although nothing changed (may be repeated)")] = None,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="when a stage fails, run the other chains nevertheless")] = False,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="stage.parameter=value, shared.seed=1, generations=3")
+    ] = None,
+    force: Annotated[
+        list[str] | None, typer.Option(help="run this stage again although nothing changed (may be repeated)")
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="when a stage fails, run the other chains nevertheless")
+    ] = False,
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Run an experiment, or go on with it: finished stages are skipped, one that was cut off goes on from what it has done.
@@ -68,7 +82,9 @@ def run(
 
 @app.command()
 def status(
-    experiment: Annotated[str | None, typer.Argument(help="an experiment's name, YAML file or folder; all of them without one")] = None,
+    experiment: Annotated[
+        str | None, typer.Argument(help="an experiment's name, YAML file or folder; all of them without one")
+    ] = None,
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Say what runs, what is finished, what failed; notices runs that ended without a word, and writes it down."""
@@ -112,7 +128,12 @@ def _print_status(found: dict, folder: Path, *, every_stage: bool) -> None:
     from workbench.pipeline.text import duration
 
     done = sum(entry["state"] in ("finished", "up to date", "skipped") for entry in found["stages"])
-    title = Text.assemble((found["name"], "bold"), ": ", (found["state"], STATE_COLOURS.get(found["state"], "")), f", {done} of {len(found['stages'])} stages done")
+    title = Text.assemble(
+        (found["name"], "bold"),
+        ": ",
+        (found["state"], STATE_COLOURS.get(found["state"], "")),
+        f", {done} of {len(found['stages'])} stages done",
+    )
     _out.print(title)
     if found.get("message"):
         _out.print(Text("  " + found["message"]), soft_wrap=True)
@@ -122,7 +143,12 @@ def _print_status(found: dict, folder: Path, *, every_stage: bool) -> None:
         if every_stage or interesting:
             words = progress_words(entry["progress"]) if entry["state"] == "running" else entry.get("error", "")
             took = duration(entry["seconds"]) if entry.get("seconds") else ""
-            table.add_row("  " + entry["folder"], Text(entry["state"], style=STATE_COLOURS.get(entry["state"], "")), took, Text(words))
+            table.add_row(
+                "  " + entry["folder"],
+                Text(entry["state"], style=STATE_COLOURS.get(entry["state"], "")),
+                took,
+                Text(words),
+            )
     _out.print(table)
     _out.print(f"  {folder / 'index.html'}")
 
@@ -148,7 +174,9 @@ def params(notebook: Annotated[str, typer.Argument(help="a notebook, by path or 
 
 @app.command()
 def report(
-    run: Annotated[str, typer.Argument(help="an experiment's name or folder, a stage's folder, or an executed notebook")],
+    run: Annotated[
+        str, typer.Argument(help="an experiment's name or folder, a stage's folder, or an executed notebook")
+    ],
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Write the pages of a run again: a stage's report, or an experiment's index and all its reports."""
@@ -167,7 +195,9 @@ def report(
 
 @app.command()
 def rerun(
-    notebook: Annotated[str, typer.Argument(help="an executed notebook, or its stage's folder: quickstart/gen_001/06_finetune")],
+    notebook: Annotated[
+        str, typer.Argument(help="an executed notebook, or its stage's folder: quickstart/gen_001/06_finetune")
+    ],
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Replay an executed notebook from its own stamp, and say whether the results agree."""
@@ -177,7 +207,9 @@ def rerun(
 
     stage = None if Path(notebook).is_file() else _stage_folder(notebook, output_dir)
     if stage is None and not Path(notebook).is_file():
-        raise FileNotFoundError(f"{notebook}: neither an executed notebook nor a stage's folder, here or in {output_dir}")
+        raise FileNotFoundError(
+            f"{notebook}: neither an executed notebook nor a stage's folder, here or in {output_dir}"
+        )
     with view() as show:
         raise typer.Exit(EXIT_CODES[replay(stage / "notebook.ipynb" if stage else Path(notebook), show, output_dir)])
 
@@ -191,7 +223,11 @@ def doctor() -> None:
     table = Table("", "", "", box=None, padding=(0, 2, 0, 0), show_header=False)
     table.columns[2].overflow = "fold"
     for check in checks:
-        table.add_row(Text("ok" if check.ok else "FAILS", style="green" if check.ok else "bold red"), check.name, Text(check.detail))
+        table.add_row(
+            Text("ok" if check.ok else "FAILS", style="green" if check.ok else "bold red"),
+            check.name,
+            Text(check.detail),
+        )
         if check.remedy:
             table.add_row("", "", Text(f"-> {check.remedy}", style="bold"))
     _out.print(table)

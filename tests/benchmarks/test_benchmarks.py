@@ -39,6 +39,12 @@ def test_exact_values_agree_with_their_references():
     assert len(rows) == 7 and all(row["measured"] <= row["target"] for row in rows)
 
 
+def test_openspiel_measures_the_same_exploitability():
+    measured = known_answers.kuhn_self_play(frames=4096, seed=0, games=16, points=2)
+    assert measured["frames"].tolist()[0] == 0 and len(measured) >= 3
+    assert measured["exploitability"].to_numpy() == pytest.approx(measured["by_openspiel"].to_numpy(), abs=1e-9)
+
+
 def test_stepping_reports_every_batch_observed_and_not():
     table = stepping.melee_stepping(batch_sizes=(1, 4), seconds=0.02)
     assert table[["batch_size", "observed"]].to_numpy().tolist() == [[1, False], [4, False], [1, True], [4, True]]

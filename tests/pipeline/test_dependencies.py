@@ -36,7 +36,9 @@ def test_code_that_was_used_is_what_was_imported_and_what_lies_beside_it():
 
 
 def test_a_game_that_only_other_processes_played_was_used():
-    physics = {name for name in code_files() if name.startswith("envs/melee/") and not name.startswith("envs/melee/replays")}
+    physics = {
+        name for name in code_files() if name.startswith("envs/melee/") and not name.startswith("envs/melee/replays")
+    }
     assert "envs/melee/env.py" in physics
     assert not used("import workbench.envs") & physics
     assert physics <= used("import workbench.envs", {"env": "melee-mock", "games": 3})
@@ -52,7 +54,11 @@ def test_a_game_that_only_other_processes_played_was_used():
         ("import workbench as wb\nwb.ratings(1)", {"arena", "envs"}, {"learning", "metagame", "benchmarks"}),
         ("from workbench import PPO", {"learning", "envs"}, {"metagame", "benchmarks"}),
         ("from workbench.metagame import exploitability", {"metagame"}, {"benchmarks"}),
-        ("import workbench as wb\nwb.stage(1)\nwb.plots.length_distributions(2)", set(), {"arena", "envs", "ui", "pipeline"}),
+        (
+            "import workbench as wb\nwb.stage(1)\nwb.plots.length_distributions(2)",
+            set(),
+            {"arena", "envs", "ui", "pipeline"},
+        ),
         ("import json", set(), {"arena", "envs"}),
     ],
 )

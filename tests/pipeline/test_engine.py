@@ -28,7 +28,14 @@ def execute(tmp_path, monkeypatch):
         outcome = Outcome()
         notebook = inject(read_notebook(NOTEBOOKS / f"{name}.ipynb"), {"output_dir": "'out'"})
         with contextlib.suppress(PapermillExecutionError):
-            execute_notebook(notebook, "executed.ipynb", engine_name=engine.ENGINE, kernel_name="python3", outcome=outcome, **settings)
+            execute_notebook(
+                notebook,
+                "executed.ipynb",
+                engine_name=engine.ENGINE,
+                kernel_name="python3",
+                outcome=outcome,
+                **settings,
+            )
         return outcome, nbformat.read("executed.ipynb", as_version=4)
 
     return _execute
@@ -59,7 +66,10 @@ def test_an_exception(execute):
     assert outcome.tail.splitlines()[0] == "before the end"
     assert states(notebook) == FAILED_IN_THE_FIFTH
     assert "An Exception was encountered" in notebook.cells[0].source
-    assert (read_status("out")["state"], read_status("out")["message"]) == ("failed", "ValueError: not what was expected")
+    assert (read_status("out")["state"], read_status("out")["message"]) == (
+        "failed",
+        "ValueError: not what was expected",
+    )
 
 
 def test_a_kernel_that_is_killed(execute):
@@ -98,7 +108,9 @@ def test_ctrl_c(execute, tmp_path, listens_to_ctrl_c):
     assert (outcome.state, outcome.cell, outcome.error) == ("interrupted", 4, "stopped by Ctrl-C")
     assert states(notebook) == FAILED_IN_THE_FIFTH
     assert read_status("out")["state"] == "interrupted"
-    assert any(output.output_type == "error" and output.ename == "KeyboardInterrupt" for output in notebook.cells[6].outputs)
+    assert any(
+        output.output_type == "error" and output.ename == "KeyboardInterrupt" for output in notebook.cells[6].outputs
+    )
 
 
 def test_an_abandoned_notebook_is_corrected(tmp_path):

@@ -47,7 +47,9 @@ def refused(load, text, *overrides):
 
 def values(experiment, stage, generation, results=()):
     chain = experiment.chains[0]
-    return resolve_parameters(experiment, chain, chain.stages[stage], generation, dict(results), lambda path: "out/" + path)
+    return resolve_parameters(
+        experiment, chain, chain.stages[stage], generation, dict(results), lambda path: "out/" + path
+    )
 
 
 def result(name, path):
@@ -107,7 +109,14 @@ chains:
 
 
 def test_overrides_win_over_initial_values_and_merge_nested_ones(load):
-    experiment = load(TWO_GENERATIONS, "collect.policy=strong", "collect.tags.size.small=5", "generations=3", "shared.seed=9", "train.time_limit=1h30m")
+    experiment = load(
+        TWO_GENERATIONS,
+        "collect.policy=strong",
+        "collect.tags.size.small=5",
+        "generations=3",
+        "shared.seed=9",
+        "train.time_limit=1h30m",
+    )
     found, _, _ = values(experiment, "collect", 1)
     assert found["policy"] == "strong"
     assert found["tags"] == {"size": {"small": 5, "large": 2}}
@@ -146,7 +155,9 @@ def test_only_dotted_overrides_change_single_keys(load):
     assert tags(experiment, "collect", 1) == {"first": 1, "deep": {"b": 3}}
     assert tags(experiment, "collect") == {"deep": {"a": 1, "b": 3}}
     assert tags(experiment, "again") == {"own": 1, "deep": {"b": 3}}
-    assert tags(load("stages: {collect: {}}", "collect.tags.size.small=5"), "collect", 1) == {"size": {"small": 5, "large": 2}}
+    assert tags(load("stages: {collect: {}}", "collect.tags.size.small=5"), "collect", 1) == {
+        "size": {"small": 5, "large": 2}
+    }
     assert tags(load(TAGS, "shared.tags.deep.a=9"), "collect") == {"deep": {"a": 9, "b": 2}}
     whole = load(TAGS, "collect.tags.deep.b=3", "collect.tags={new: 1}", "collect.tags.more=2")
     assert tags(whole, "collect", 1) == tags(whole, "collect") == {"new": 1, "more": 2}
@@ -190,7 +201,9 @@ def test_what_cannot_run_is_refused_before_anything_starts(load, text, message):
 
 
 def test_all_that_is_wrong_is_said_at_once(load):
-    said = refused(load, "stages:\n  collect: {parameters: {gmes: 1, rate: x}}\n  train: {parameters: {steps: yes please}}\n")
+    said = refused(
+        load, "stages:\n  collect: {parameters: {gmes: 1, rate: x}}\n  train: {parameters: {steps: yes please}}\n"
+    )
     assert len(said.splitlines()) == 3
 
 

@@ -15,7 +15,7 @@ from workbench.pipeline.parameters import (
 )
 from workbench.pipeline.plain_yaml import YAMLError, load_text, resolve
 
-CELL = '''
+CELL = """
 from typing import Literal
 # Training
 learning_rate: float = 3e-4  # step size of Adam
@@ -30,7 +30,7 @@ model: dict = {"hidden": 64, "heads": {"value": 1}}  # network
 names: list[str] = ["random"]
 sizes: tuple[int, ...] = (1, 2)
 horizon: float = float("inf")
-'''
+"""
 
 
 @pytest.fixture
@@ -141,7 +141,18 @@ name: str = "x"  # for people (2 to 4)
 
 @pytest.mark.parametrize(
     "line",
-    ["epochs: 1", "rate: 1e-9", "share: 0", "share: 1", "share: null", "widths: []", "widths: [1, 2]", "mix: {a: 10, b: -0.5}", "prose: -8", "name: long one"],
+    [
+        "epochs: 1",
+        "rate: 1e-9",
+        "share: 0",
+        "share: 1",
+        "share: null",
+        "widths: []",
+        "widths: [1, 2]",
+        "mix: {a: 10, b: -0.5}",
+        "prose: -8",
+        "name: long one",
+    ],
 )
 def test_numbers_within_their_bounds_pass(line):
     parse_cell(BOUNDED).validate(given(line))
@@ -194,11 +205,15 @@ def test_exactly_one_cell_is_tagged():
     with pytest.raises(ParameterError, match="no cell is tagged"):
         read_schema(new_notebook(cells=[new_code_cell("a: int = 1")]))
     with pytest.raises(ParameterError, match="2 cells are tagged"):
-        read_schema(new_notebook(cells=[new_code_cell("a: int = 1", metadata=tagged), new_code_cell("b: int = 1", metadata=tagged)]))
+        read_schema(
+            new_notebook(
+                cells=[new_code_cell("a: int = 1", metadata=tagged), new_code_cell("b: int = 1", metadata=tagged)]
+            )
+        )
 
 
 def test_injected_values_come_back_as_they_were(schema):
-    values = schema.validate(given("learning_rate: 1e-4\nsizes: [7]\nmodel: {limit: .inf}\nclock: \"it's\""))
+    values = schema.validate(given('learning_rate: 1e-4\nsizes: [7]\nmodel: {limit: .inf}\nclock: "it\'s"'))
     notebook = new_notebook(cells=[new_code_cell(CELL, metadata={"tags": ["parameters"]}), new_code_cell("later")])
     sources = {name: literal(value) for name, value in values.items()}
     for _ in range(2):  # a second injection replaces the first
@@ -227,4 +242,14 @@ def test_yaml_says_where_it_is_wrong():
         load_text("a: [1", "x.yaml")
     with pytest.raises(YAMLError, match="could not determine a constructor"):
         load_text("a: !!python/object/apply:os.system ['true']", "x.yaml")
-    assert resolve(load_text("[1_000, 1.5e3, -2, ~, true, on, 3:20, 2026-11-20, .5]")) == [1000, 1500.0, -2, None, True, "on", "3:20", "2026-11-20", 0.5]
+    assert resolve(load_text("[1_000, 1.5e3, -2, ~, true, on, 3:20, 2026-11-20, .5]")) == [
+        1000,
+        1500.0,
+        -2,
+        None,
+        True,
+        "on",
+        "3:20",
+        "2026-11-20",
+        0.5,
+    ]

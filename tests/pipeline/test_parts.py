@@ -56,11 +56,18 @@ def test_only_code_makes_a_notebook_another_one(project):
 def test_differences_are_said_in_words(project):
     notebook = read_notebook("notebooks/01_collect.ipynb")
     (project / "data.txt").write_text("1")
-    before = fingerprint(notebook, {"games": 3, "policy": "data.txt"}, {"${train.policy}@1": "h1"}, {"a.py": "1", "b.py": "1"})
+    before = fingerprint(
+        notebook, {"games": 3, "policy": "data.txt"}, {"${train.policy}@1": "h1"}, {"a.py": "1", "b.py": "1"}
+    )
     assert before["inputs"]["policy=data.txt"] == hash_path("data.txt")
     assert differences(before, before) == []
     (project / "data.txt").write_text("2")
-    now = fingerprint(notebook, {"games": 4, "policy": "data.txt"}, {"${train.policy}@1": "h2"}, {"a.py": "2", "b.py": "1", "new.py": "1"})
+    now = fingerprint(
+        notebook,
+        {"games": 4, "policy": "data.txt"},
+        {"${train.policy}@1": "h2"},
+        {"a.py": "2", "b.py": "1", "new.py": "1"},
+    )
     assert differences(before, now) == [
         "games changed: 3 -> 4",
         "input ${train.policy}@1 changed",
@@ -82,9 +89,20 @@ def test_a_damaged_artifact_is_named(tmp_path):
 
 
 def test_results_are_compared_by_content():
-    before = {"artifacts": {"policy": {"path": "a", "hash": "1"}, "data": [{"path": "b", "hash": "2"}]}, "metrics": {"x": 1.0, "y": 2}}
-    now = {"artifacts": {"policy": {"path": "c", "hash": "1"}, "data": [{"path": "b", "hash": "3"}]}, "metrics": {"x": 1.0, "y": 3}}
-    assert compare(before, now) == ["artifacts: 1 of 2 agree", "  data: other content", "metrics: 1 of 2 agree", "  y: 2 then, 3 now"]
+    before = {
+        "artifacts": {"policy": {"path": "a", "hash": "1"}, "data": [{"path": "b", "hash": "2"}]},
+        "metrics": {"x": 1.0, "y": 2},
+    }
+    now = {
+        "artifacts": {"policy": {"path": "c", "hash": "1"}, "data": [{"path": "b", "hash": "3"}]},
+        "metrics": {"x": 1.0, "y": 3},
+    }
+    assert compare(before, now) == [
+        "artifacts: 1 of 2 agree",
+        "  data: other content",
+        "metrics: 1 of 2 agree",
+        "  y: 2 then, 3 now",
+    ]
 
 
 def git(folder, *arguments):
@@ -121,7 +139,14 @@ def test_provenance_tells_nothing_about_the_person_or_the_host(tmp_path):
 
 
 def test_a_running_stage_in_one_line():
-    status = {"cell": {"index": 4, "of": 12}, "note": "update 7", "done": 1500, "total": 10000, "pace": 12.5, "eta": 680}
+    status = {
+        "cell": {"index": 4, "of": 12},
+        "note": "update 7",
+        "done": 1500,
+        "total": 10000,
+        "pace": 12.5,
+        "eta": 680,
+    }
     assert progress_words(status) == "cell 5/12 · update 7 · 1,500/10,000 · 12.5/s · 11 min 20 s left"
     assert progress_words({"pace": 0.01}) == "1 min 40 s each"
     assert progress_words({}) == ""
@@ -134,7 +159,11 @@ def test_plain_lines_come_once_in_a_while():
     shown.tick({"done": 1}, None)
     shown.stage_ended("train", "failed", 3.0, "ValueError: [red]x[/red]")
     lines = [line.split("  ", 1)[1] for line in said.getvalue().splitlines()]
-    assert lines == ["train: first run (about 1 min 05 s to go)", "  1", "train: failed in 3.0 s; ValueError: [red]x[/red]"]
+    assert lines == [
+        "train: first run (about 1 min 05 s to go)",
+        "  1",
+        "train: failed in 3.0 s; ValueError: [red]x[/red]",
+    ]
     quiet = PlainView(Console(file=io.StringIO()), every=60)
     quiet.tick({"done": 1}, None)
     assert quiet.console.file.getvalue() == ""
@@ -148,8 +177,18 @@ def test_what_is_no_notebook_is_refused(tmp_path):
 
 
 def test_parents_are_the_runs_that_inputs_come_from():
-    inputs = {"${previous.train.policy}@1": "h", "${collect.dataset}@2": "h", "${self_play.snapshots.3}@1[0]": "h", "${every.train.policy}@2": "h"}
-    assert parents(inputs) == ["collect of generation 2", "self_play of generation 1", "train of generation 1", "train of generation 2"]
+    inputs = {
+        "${previous.train.policy}@1": "h",
+        "${collect.dataset}@2": "h",
+        "${self_play.snapshots.3}@1[0]": "h",
+        "${every.train.policy}@2": "h",
+    }
+    assert parents(inputs) == [
+        "collect of generation 2",
+        "self_play of generation 1",
+        "train of generation 1",
+        "train of generation 2",
+    ]
     assert parents({}) == []
 
 

@@ -33,12 +33,26 @@ def picture(width=40, height=20):
 
 def notebook(*outputs):
     parameters = new_code_cell("games: int = 3  # how <many>", metadata={"tags": ["parameters"]})
-    return new_notebook(cells=[new_markdown_cell("# Title & more\n\nWhy."), parameters, new_code_cell("show()", outputs=list(outputs))])
+    return new_notebook(
+        cells=[new_markdown_cell("# Title & more\n\nWhy."), parameters, new_code_cell("show()", outputs=list(outputs))]
+    )
 
 
 def test_html_of_others_is_cleaned():
     html = clean(EVIL)
-    for gone in ("script", "alert", "http://", "evil", "javascript", "iframe", "position", "url(", "<style", "<form", "svg"):
+    for gone in (
+        "script",
+        "alert",
+        "http://",
+        "evil",
+        "javascript",
+        "iframe",
+        "position",
+        "url(",
+        "<style",
+        "<form",
+        "svg",
+    ):
         assert gone not in html, gone
     for kept in ('alt="kept"', "https://example.org", "color: red", ">c</div>"):
         assert kept in html, kept
@@ -54,15 +68,34 @@ def test_a_page_asks_for_nothing_and_runs_nothing(kind):
 
 @pytest.mark.parametrize(
     "html",
-    ['<script src="x.js">', '<img src="http://a/b.png">', "<img src=//a/b.png>", '<div style="background: url(https://a)">', '<link href="x">', "<style>@import 'x'</style>", '<p onclick="f()">', '<a href=" javascript:f()">'],
+    [
+        '<script src="x.js">',
+        '<img src="http://a/b.png">',
+        "<img src=//a/b.png>",
+        '<div style="background: url(https://a)">',
+        '<link href="x">',
+        "<style>@import 'x'</style>",
+        '<p onclick="f()">',
+        '<a href=" javascript:f()">',
+    ],
 )
 def test_what_would_be_fetched_is_found(html):
     assert len(loads_from_outside(page("t", html))) == 1
-    assert loads_from_outside(page("t", '<a href="https://a.org">a</a><img src="data:image/png;base64,AA=="><img src="a/thumbnail.png"><p>url(http://a) @import</p>')) == []
+    assert (
+        loads_from_outside(
+            page(
+                "t",
+                '<a href="https://a.org">a</a><img src="data:image/png;base64,AA=="><img src="a/thumbnail.png"><p>url(http://a) @import</p>',
+            )
+        )
+        == []
+    )
 
 
 def test_figures_are_inside_the_page():
-    shown = render(notebook(new_output("display_data", data={"image/png": picture(), "text/plain": "<Figure>"})), {}, {}, {})
+    shown = render(
+        notebook(new_output("display_data", data={"image/png": picture(), "text/plain": "<Figure>"})), {}, {}, {}
+    )
     assert f"data:image/png;base64,{picture()}" in shown
     assert "&lt;Figure&gt;" not in shown
 
@@ -70,7 +103,12 @@ def test_figures_are_inside_the_page():
 def test_a_report_of_a_long_run_stays_small():
     large = base64.b64encode(np.random.default_rng(0).bytes(900_000)).decode()
     outputs = [new_output("display_data", data={"image/png": large}) for _ in range(6)]
-    outputs += [new_output("display_data", data={"text/html": "<table>" + "<tr><td>x</td></tr>" * 200_000 + "</table>", "text/plain": "a table"})]
+    outputs += [
+        new_output(
+            "display_data",
+            data={"text/html": "<table>" + "<tr><td>x</td></tr>" * 200_000 + "</table>", "text/plain": "a table"},
+        )
+    ]
     outputs += [new_output("stream", text="".join(f"line {line}\n" for line in range(300_000)))]
     shown = render(notebook(*outputs), {}, {}, {})
     assert len(shown) < 5_000_000
@@ -90,7 +128,12 @@ def test_long_text_keeps_its_ends():
 
 
 def test_widgets_fall_back_to_their_text():
-    html = Outputs().html(new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "IntSlider()"}))
+    html = Outputs().html(
+        new_output(
+            "display_data",
+            data={"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "IntSlider()"},
+        )
+    )
     assert html == "<pre>IntSlider()</pre>"
 
 
@@ -120,17 +163,45 @@ def stage_files(folder, state="finished", **status):
     output = new_output("display_data", data={"image/png": picture(1600, 900)})
     nbformat.write(notebook(output), folder / "notebook.ipynb")
     write_json(folder / "status.json", {"state": state, "message": "", **status})
-    write_json(folder / "request.json", {"stage": "judge", "experiment": "x", "generation": 1, "experiment_folder": "../..", "parameters": {"games": 5}})
+    write_json(
+        folder / "request.json",
+        {
+            "stage": "judge",
+            "experiment": "x",
+            "generation": 1,
+            "experiment_folder": "../..",
+            "parameters": {"games": 5},
+        },
+    )
     if state == "finished":
-        provenance = {"wall_seconds": 65.0, "seed": 3, "packages": {"numpy": "2"}, "git": {"sha": "a" * 40, "dirty": "b" * 16}}
+        provenance = {
+            "wall_seconds": 65.0,
+            "seed": 3,
+            "packages": {"numpy": "2"},
+            "git": {"sha": "a" * 40, "dirty": "b" * 16},
+        }
         artifacts = {"policy": {"path": "gen_001/judge/p", "hash": "h1"}, "all": [{"path": "q", "hash": "h2"}]}
-        write_json(folder / "result.json", {"metrics": {"win_rate": [0.7, 0.6, 0.8]}, "artifacts": artifacts, "provenance": provenance})
+        write_json(
+            folder / "result.json",
+            {"metrics": {"win_rate": [0.7, 0.6, 0.8]}, "artifacts": artifacts, "provenance": provenance},
+        )
 
 
 def test_a_report_says_what_was_asked_and_what_came_out(tmp_path):
     stage_files(tmp_path / "gen_001/judge", attempt=2)
     html = write_report(tmp_path / "gen_001/judge").read_text()
-    for said in ("finished", "1 min 05 s", "attempt 2", "0.7 [0.6, 0.8]", "<b>5</b>", "how &lt;many&gt;", "gen_001/judge/p", "aaaaaaaaaaaa", "uncommitted", "numpy 2"):
+    for said in (
+        "finished",
+        "1 min 05 s",
+        "attempt 2",
+        "0.7 [0.6, 0.8]",
+        "<b>5</b>",
+        "how &lt;many&gt;",
+        "gen_001/judge/p",
+        "aaaaaaaaaaaa",
+        "uncommitted",
+        "numpy 2",
+    ):
         assert said in html, said
     assert 'href="../../index.html"' in html
     with Image.open(tmp_path / "gen_001/judge/thumbnail.png") as thumbnail:
@@ -139,11 +210,45 @@ def test_a_report_says_what_was_asked_and_what_came_out(tmp_path):
 
 def experiment(tmp_path, **changes):
     entries = [
-        {"chain": "", "generation": 1, "stage": "judge", "folder": "gen_001/judge", "state": "finished", "why": "first run", "seconds": 3.0},
-        {"chain": "", "generation": 2, "stage": "judge", "folder": "gen_002/judge", "state": "killed", "why": "first run", "seconds": 1.0, "error": "<gone>"},
-        {"chain": "", "generation": 3, "stage": "judge", "folder": "gen_003/judge", "state": "pending", "why": "", "seconds": None},
+        {
+            "chain": "",
+            "generation": 1,
+            "stage": "judge",
+            "folder": "gen_001/judge",
+            "state": "finished",
+            "why": "first run",
+            "seconds": 3.0,
+        },
+        {
+            "chain": "",
+            "generation": 2,
+            "stage": "judge",
+            "folder": "gen_002/judge",
+            "state": "killed",
+            "why": "first run",
+            "seconds": 1.0,
+            "error": "<gone>",
+        },
+        {
+            "chain": "",
+            "generation": 3,
+            "stage": "judge",
+            "folder": "gen_003/judge",
+            "state": "pending",
+            "why": "",
+            "seconds": None,
+        },
     ]
-    found = {"name": "x", "file": "x.yaml", "overrides": ["a.b=<1>"], "state": "killed", "message": "", "started": "2026-11-20T04:00:00+00:00", "updated": "2026-11-20T05:00:00+00:00", "stages": entries}
+    found = {
+        "name": "x",
+        "file": "x.yaml",
+        "overrides": ["a.b=<1>"],
+        "state": "killed",
+        "message": "",
+        "started": "2026-11-20T04:00:00+00:00",
+        "updated": "2026-11-20T05:00:00+00:00",
+        "stages": entries,
+    }
     write_json(tmp_path / "x/experiment.json", {**found, **changes})
 
 
@@ -151,10 +256,25 @@ def test_an_index_tells_what_ran_and_what_failed(tmp_path):
     stage_files(tmp_path / "x/gen_001/judge")
     write_report(tmp_path / "x/gen_001/judge")
     error = {"cell": 2, "error": "<gone>", "tail": "last <words>"}
-    stage_files(tmp_path / "x/gen_002/judge", "killed", message="<gone>", error=error, cell={"index": 2, "of": 3, "title": "show()"})
+    stage_files(
+        tmp_path / "x/gen_002/judge",
+        "killed",
+        message="<gone>",
+        error=error,
+        cell={"index": 2, "of": 3, "title": "show()"},
+    )
     experiment(tmp_path)
     html = write_index(tmp_path / "x").read_text()
-    for said in ("1 of 3 stages done", "in cell 3 of 3", "last &lt;words&gt;", "&lt;gone&gt;", "a.b=&lt;1&gt;", "0.7 [0.6, 0.8]", 'href="gen_001/judge/report.html"', "pending"):
+    for said in (
+        "1 of 3 stages done",
+        "in cell 3 of 3",
+        "last &lt;words&gt;",
+        "&lt;gone&gt;",
+        "a.b=&lt;1&gt;",
+        "0.7 [0.6, 0.8]",
+        'href="gen_001/judge/report.html"',
+        "pending",
+    ):
         assert said in html, said
     assert "<gone>" not in html
     assert loads_from_outside(html) == []
@@ -172,14 +292,29 @@ def test_an_index_of_a_dead_run_says_so(tmp_path):
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(None, "–"), (4.21, "4.2 s"), (59, "59 s"), (65, "1 min 05 s"), (3600 * 2 + 600, "2 h 10 min"), (86400 * 3 + 3600 * 4, "3 d 4 h")],
+    [
+        (None, "–"),
+        (4.21, "4.2 s"),
+        (59, "59 s"),
+        (65, "1 min 05 s"),
+        (3600 * 2 + 600, "2 h 10 min"),
+        (86400 * 3 + 3600 * 4, "3 d 4 h"),
+    ],
 )
 def test_durations_for_people(seconds, said):
     assert duration(seconds) == said
 
 
 def test_durations_by_people():
-    assert [parse_duration(text) for text in ("90", "90s", "30m", "1h30m", "2d", "0.5h", "5 min")] == [90, 90, 1800, 5400, 172800, 1800, 300]
+    assert [parse_duration(text) for text in ("90", "90s", "30m", "1h30m", "2d", "0.5h", "5 min")] == [
+        90,
+        90,
+        1800,
+        5400,
+        172800,
+        1800,
+        300,
+    ]
     for wrong in ("soon", "", "-3", "0", "1h2"):
         if wrong == "1h2":
             assert parse_duration(wrong) == 3602
@@ -189,4 +324,12 @@ def test_durations_by_people():
 
 
 def test_numbers_for_people():
-    assert [figure(value) for value in (3, 12345, 0.712345, 1234.56, 2.0, True, "x")] == ["3", "12,345", "0.7123", "1,234.6", "2", "True", "x"]
+    assert [figure(value) for value in (3, 12345, 0.712345, 1234.56, 2.0, True, "x")] == [
+        "3",
+        "12,345",
+        "0.7123",
+        "1,234.6",
+        "2",
+        "True",
+        "x",
+    ]

@@ -221,7 +221,10 @@ def test_unfinished_work_is_put_aside_where_only_code_changed(write):
     file, folder = cut_off(write, {"envs/core.py": "other"})
     for number in (1, 2):
         said = go(file)[1]
-        assert f"timed out before, and the library's code changed: envs/core.py: from the start; its unfinished work is kept in sleeps.before-{number}" in said
+        assert (
+            f"timed out before, and the library's code changed: envs/core.py: from the start; its unfinished work is kept in sleeps.before-{number}"
+            in said
+        )
         assert (folder.with_name(f"sleeps.before-{number}") / "asleep").exists()
         assert read_json(folder / "request.json")["attempt"] == 1
         request = read_json(folder / "request.json")
@@ -300,7 +303,9 @@ def test_stopping_the_runner_stops_everything_in_good_order(write, workbench, pr
     assert read_status(folder)["state"] == "interrupted"
     assert read_json("outputs/x/experiment.json")["state"] == "interrupted"
     assert runs_in(folder) == []
-    statuses = [cell.metadata.get("papermill", {}).get("status") for cell in read_notebook(folder / "notebook.ipynb").cells]
+    statuses = [
+        cell.metadata.get("papermill", {}).get("status") for cell in read_notebook(folder / "notebook.ipynb").cells
+    ]
     assert statuses[-2:] == ["failed", "pending"]
 
 
@@ -321,7 +326,10 @@ def test_a_stages_process_that_is_killed_is_told(write, workbench, project, monk
 
 def test_what_is_wrong_is_refused_before_anything_starts(write, workbench, project):
     file = write(LOOP)
-    for overrides, message in (("train.stesp=3", "no parameter 'stesp'; did you mean 'steps'"), ("train.pause=long", "pause: expected float, got 'long'")):
+    for overrides, message in (
+        ("train.stesp=3", "no parameter 'stesp'; did you mean 'steps'"),
+        ("train.pause=long", "pause: expected float, got 'long'"),
+    ):
         process = workbench("run", file, overrides)
         said, _ = process.communicate(timeout=60)
         assert process.returncode == 2
@@ -333,7 +341,15 @@ def test_what_is_wrong_is_refused_before_anything_starts(write, workbench, proje
 def test_a_reader_never_sees_a_torn_status(write, workbench, project):
     file = write({"train": {"parameters": {"steps": 60, "pause": 0.02}}})
     runner = workbench("run", file)
-    places = [project / "outputs/x" / name for name in ("experiment.json", "gen_001/02_train/status.json", "gen_001/02_train/progress.json", "gen_001/02_train/notebook.ipynb")]
+    places = [
+        project / "outputs/x" / name
+        for name in (
+            "experiment.json",
+            "gen_001/02_train/status.json",
+            "gen_001/02_train/progress.json",
+            "gen_001/02_train/notebook.ipynb",
+        )
+    ]
     reads = 0
     while runner.poll() is None:
         for place in places:
@@ -349,7 +365,9 @@ def small_disk(project):
     """A folder on a disk of its own, of eight megabytes."""
     folder = project / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False
+    )
     if mounted.returncode != 0:
         pytest.skip("needs leave to mount a small file system")
     yield folder

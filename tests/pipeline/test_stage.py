@@ -21,7 +21,11 @@ def test_a_stage_by_hand_from_opening_to_result(project):
     opened.progress(1, 2)
     opened.path("policy/weights.txt").write_text("w")
     assert read_status("out")["state"] == "running"
-    opened.finish(metrics={"win_rate": np.float64(0.75)}, policy=opened.folder / "policy", snapshots=[opened.folder / "policy/weights.txt"])
+    opened.finish(
+        metrics={"win_rate": np.float64(0.75)},
+        policy=opened.folder / "policy",
+        snapshots=[opened.folder / "policy/weights.txt"],
+    )
     assert read_status("out")["state"] == "finished"
     assert read_status("out")["done"] == 1
     result = read_json("out/result.json")
@@ -42,7 +46,9 @@ def test_torch_is_seeded_whether_imported_before_or_after():
         "{before}\nseed_everything(5)\nimport torch\nprint(torch.rand(1).item())"
     )
     drawn = {
-        subprocess.run([sys.executable, "-c", code.format(before=before)], capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code.format(before=before)], capture_output=True, text=True, check=True
+        ).stdout
         for before in ("import torch", "")
     }
     assert len(drawn) == 1
@@ -103,7 +109,14 @@ def test_an_artifact_that_does_not_exist_is_refused(project, value):
 def test_under_the_runner_it_takes_the_runners_word(project, monkeypatch):
     folder = project / "outputs/x/gen_002/02_train"
     folder.mkdir(parents=True)
-    request = {"stage": "train", "experiment": "x", "generation": 2, "experiment_folder": "../..", "resuming": False, "fingerprint": {"code": {}}}
+    request = {
+        "stage": "train",
+        "experiment": "x",
+        "generation": 2,
+        "experiment_folder": "../..",
+        "resuming": False,
+        "fingerprint": {"code": {}},
+    }
     write_json(folder / "request.json", request)
     monkeypatch.setenv(REQUEST_VARIABLE, str(folder / "request.json"))
     opened = stage("outputs/x/gen_002/02_train")
@@ -207,13 +220,16 @@ def test_pace_and_time_left():
     assert pace.update(0, 100) == {"done": 0, "total": 100, "pace": None, "eta": None}
     assert pace.update(20, 100) == {"done": 20, "total": 100, "pace": 2.0, "eta": 40.0}
     assert pace.update(40, 100)["eta"] == 30.0
-    assert pace.update(49, 100) == {"done": 49, "total": 100, "pace": 0.05, "eta": pytest.approx(1020)}  # the old pace is out of sight
+    assert pace.update(49, 100) == {
+        "done": 49,
+        "total": 100,
+        "pace": 0.05,
+        "eta": pytest.approx(1020),
+    }  # the old pace is out of sight
 
 
 def test_a_status_whose_process_is_gone_says_so(project):
-    code = (
-        "import os\nfrom workbench.pipeline import stage\nopened = stage('out')\nopened.progress(1, 9)\nos.kill(os.getpid(), {signal})"
-    )
+    code = "import os\nfrom workbench.pipeline import stage\nopened = stage('out')\nopened.progress(1, 9)\nos.kill(os.getpid(), {signal})"
     for signal, state in ((9, "died"), (15, "interrupted")):
         subprocess.run([sys.executable, "-c", code.format(signal=signal)], check=False)
         assert read_status("out")["state"] == state

@@ -146,7 +146,9 @@ def speeds(settings: CartPoleSettings, frames: int, rounds: int = 3) -> dict[str
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        pairs = [(train_ours(settings, frames, seed)[1], train_sb3(settings, frames, seed)[1]) for seed in range(rounds)]
+        pairs = [
+            (train_ours(settings, frames, seed)[1], train_sb3(settings, frames, seed)[1]) for seed in range(rounds)
+        ]
     finally:
         torch.set_num_threads(threads)
     ours, theirs = np.median(pairs, axis=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -54,8 +55,8 @@ def kuhn_self_play(frames: int, seed: int, games: int = 128, points: int = 20) -
     """PPO against itself on Kuhn poker: exploitability of the last iterate as it learns.
 
     Returns:
-        A row a measurement: seed, frames, exploitability (NashConv / 2, by our own tree walk), value for the first
-        player (-1/18 in equilibrium).
+        A row a measurement: seed, frames, exploitability (NashConv / 2, by our own tree walk), the same by OpenSpiel
+        (NaN where it is not installed), value for the first player (-1/18 in equilibrium).
     """
     env, tree = make("kuhn", batch_size=games), GameTree.of("kuhn")
     policy = Policy.create(env.spec, PolicySettings(hidden=(64, 64)), seed=seed, device="cpu")
@@ -67,12 +68,26 @@ def kuhn_self_play(frames: int, seed: int, games: int = 128, points: int = 20) -
     while True:
         if ppo.frames >= len(rows) * frames / points:
             table = policy_table(policy, tree)
-            rows.append((seed, ppo.frames, exploitability(tree, table), expected_value(tree, table)))
+            measured = exploitability(tree, table), openspiel_exploitability(table, tree), expected_value(tree, table)
+            rows.append((seed, ppo.frames, *measured))
         if ppo.frames >= frames:
             break
         ppo.update()
     env.close()
-    return pd.DataFrame(rows, columns=["seed", "frames", "exploitability", "value"])
+    return pd.DataFrame(rows, columns=["seed", "frames", "exploitability", "by_openspiel", "value"])
+
+
+def openspiel_exploitability(table: np.ndarray, tree: GameTree) -> float:
+    """OpenSpiel's NashConv / 2 of a Kuhn policy given as `policy_table` does; NaN where OpenSpiel is not installed."""
+    if find_spec("pyspiel") is None:
+        return float("nan")
+    import pyspiel
+
+    policy = {
+        infostate: [(option, table[row, option]) for option in np.flatnonzero(tree.legal[row])]
+        for row, infostate in enumerate(tree.strings)
+    }
+    return pyspiel.nash_conv(pyspiel.load_game("kuhn_poker"), pyspiel.TabularPolicy(policy)) / 2
 
 
 def scripted_order(env_name: str, players: list[str], games: int, seed: int = 0, **env_options) -> pd.DataFrame:
@@ -94,9 +109,9 @@ def exact_values() -> pd.DataFrame:
     kuhn, leduc = GameTree.of("kuhn"), GameTree.of("leduc")
     nash = policy_table(scripted_player("kuhn/nash"), kuhn)
     three_to_one = bradley_terry(_matches(["a", "b"], [[0, 3], [1, 0]]), prior=0.0, bootstraps=0).table["rating"]
-    three = bradley_terry(
-        _matches(["a", "b", "c"], [[0, 7, 9], [3, 0, 6], [1, 4, 0]]), prior=0.0, bootstraps=0
-    ).table["rating"]
+    three = bradley_terry(_matches(["a", "b", "c"], [[0, 7, 9], [3, 0, 6], [1, 4, 0]]), prior=0.0, bootstraps=0).table[
+        "rating"
+    ]
     rows = [
         ("Kuhn poker, uniform play, NashConv", nash_conv(kuhn, kuhn.uniform()), 0.916667, "OpenSpiel"),
         ("Leduc poker, uniform play, NashConv", nash_conv(leduc, leduc.uniform()), 4.747222, "OpenSpiel"),

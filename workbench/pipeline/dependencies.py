@@ -42,12 +42,20 @@ def code_reached(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) ->
     roots: list[Path] = []
     texts = _texts(parameters)
     try:
-        cells = [cell for cell in notebook.cells if cell.cell_type == "code" and TAG not in cell.metadata.get("tags", [])]
+        cells = [
+            cell for cell in notebook.cells if cell.cell_type == "code" and TAG not in cell.metadata.get("tags", [])
+        ]
         trees = [ast.parse(_without_magics(cell.source)) for cell in cells]
     except SyntaxError:
         return sorted(code_files())
     nodes = [node for tree in trees for node in ast.walk(tree)]
-    short = {name.asname or name.name for node in nodes if isinstance(node, ast.Import) for name in node.names if name.name == _package().name}
+    short = {
+        name.asname or name.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for name in node.names
+        if name.name == _package().name
+    }
     for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in short:
             roots += _places([f"{_package().name}.{node.attr}"])
@@ -138,7 +146,9 @@ def _games_named_in(texts: Iterable[str]) -> list[Path]:
 def _table(file: str, name: str) -> dict:
     """A dict that a file of the package writes down in full."""
     for node in ast.parse((_package() / file).read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and [target.id for target in node.targets if isinstance(target, ast.Name)] == [name]:
+        if isinstance(node, ast.Assign) and [target.id for target in node.targets if isinstance(target, ast.Name)] == [
+            name
+        ]:
             return ast.literal_eval(node.value)
     raise LookupError(f"{file}: expected `{name} = {{...}}`, by which modules are imported when first used")
 

@@ -12,7 +12,15 @@ from rich.text import Text
 
 from workbench.pipeline.text import duration, figure
 
-STATE_COLOURS = {"finished": "green", "up to date": "green", "failed": "red", "killed": "red", "timed out": "red", "interrupted": "yellow", "died": "red"}
+STATE_COLOURS = {
+    "finished": "green",
+    "up to date": "green",
+    "failed": "red",
+    "killed": "red",
+    "timed out": "red",
+    "interrupted": "yellow",
+    "died": "red",
+}
 
 
 def progress_words(status: dict) -> str:
@@ -59,7 +67,12 @@ class PlainView:
             self.say(f"{time.strftime('%H:%M:%S')}    {progress_words(status)}")
 
     def stage_ended(self, title: str, state: str, seconds: float, words: str) -> None:
-        self.say(f"{time.strftime('%H:%M:%S')}  {title}: {state}" + (f" in {duration(seconds)}" if seconds else "") + (f"; {words}" if words else ""), state)
+        self.say(
+            f"{time.strftime('%H:%M:%S')}  {title}: {state}"
+            + (f" in {duration(seconds)}" if seconds else "")
+            + (f"; {words}" if words else ""),
+            state,
+        )
 
 
 class LiveView(PlainView):
@@ -85,10 +98,17 @@ class LiveView(PlainView):
         line = Table.grid(padding=(0, 1))
         line.add_row(
             Text(self._title, style="bold"),
-            ProgressBar(total=status.get("total"), completed=status.get("done") or 0, width=24, pulse=status.get("total") is None),
+            ProgressBar(
+                total=status.get("total"),
+                completed=status.get("done") or 0,
+                width=24,
+                pulse=status.get("total") is None,
+            ),
             Text(progress_words(status)),
         )
-        night = f"{duration(time.monotonic() - self._since)} in this stage" + (f" · about {duration(left)} for the whole experiment" if left else "")
+        night = f"{duration(time.monotonic() - self._since)} in this stage" + (
+            f" · about {duration(left)} for the whole experiment" if left else ""
+        )
         self._live.update(Group(line, Text(night, style="dim")))
 
     def stage_ended(self, title: str, state: str, seconds: float, words: str) -> None:

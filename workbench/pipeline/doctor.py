@@ -32,7 +32,12 @@ def examine(outputs: Path = Path("outputs")) -> list[Check]:
 
 def python() -> Check:
     ok = (3, 11) <= sys.version_info[:2] < (3, 14)
-    return Check("Python", ok, f"{platform.python_version()} at {sys.prefix}", "" if ok else "make a virtual environment of Python 3.11, 3.12 or 3.13")
+    return Check(
+        "Python",
+        ok,
+        f"{platform.python_version()} at {sys.prefix}",
+        "" if ok else "make a virtual environment of Python 3.11, 3.12 or 3.13",
+    )
 
 
 def packages() -> list[Check]:
@@ -78,20 +83,39 @@ def disk(outputs: Path) -> Check:
     place = next(folder for folder in (outputs.resolve(), *outputs.resolve().parents) if folder.exists())
     free = shutil.disk_usage(place).free / _GIGABYTE
     ok = free >= _DISK
-    return Check("disk", ok, f"{free:.1f} GB free for {outputs}", "" if ok else "remove old experiments from outputs/, or say --output-dir elsewhere")
+    return Check(
+        "disk",
+        ok,
+        f"{free:.1f} GB free for {outputs}",
+        "" if ok else "remove old experiments from outputs/, or say --output-dir elsewhere",
+    )
 
 
 def memory() -> Check:
     found = psutil.virtual_memory()
     ok = found.available / _GIGABYTE >= _MEMORY
-    return Check("memory", ok, f"{found.available / _GIGABYTE:.1f} of {found.total / _GIGABYTE:.1f} GB available", "" if ok else "close what else runs")
+    return Check(
+        "memory",
+        ok,
+        f"{found.available / _GIGABYTE:.1f} of {found.total / _GIGABYTE:.1f} GB available",
+        "" if ok else "close what else runs",
+    )
 
 
 def git() -> Check:
     if shutil.which("git") is None:
-        return Check("git", False, "not found: runs will not say which code they ran", "install git (apt-get install git, brew install git)")
+        return Check(
+            "git",
+            False,
+            "not found: runs will not say which code they ran",
+            "install git (apt-get install git, brew install git)",
+        )
     from workbench.pipeline.provenance import git_state
 
     state = git_state(Path())
-    words = "not inside a repository" if state is None else f"{state['sha'][:12]}" + (", with uncommitted changes" if state["dirty"] else "")
+    words = (
+        "not inside a repository"
+        if state is None
+        else f"{state['sha'][:12]}" + (", with uncommitted changes" if state["dirty"] else "")
+    )
     return Check("git", True, words)

@@ -79,7 +79,12 @@ class TruthfulManager(NotebookExecutionManager):
         self.cell_complete(cell, cell_index=index)
 
     def end(self, state: str, cell: int | None, error: str, tail: str = "") -> None:
-        self.outcome.state, self.outcome.cell, self.outcome.error, self.outcome.tail = state, cell, without_home(error), tail
+        self.outcome.state, self.outcome.cell, self.outcome.error, self.outcome.tail = (
+            state,
+            cell,
+            without_home(error),
+            tail,
+        )
 
     def notebook_complete(self, **_):
         self.end_time = self.now()
@@ -139,7 +144,9 @@ class TruthfulClient(PapermillNotebookClient):
         if self._timed_out is not None:
             state, error = states.TIMED_OUT, f"the cell ran longer than its {self._timed_out:g} s"
         if not any(output.output_type == "error" for output in cell.get("outputs", [])):
-            name = {states.KILLED: "DeadKernelError", states.TIMED_OUT: "CellTimeoutError"}.get(state, "KeyboardInterrupt")
+            name = {states.KILLED: "DeadKernelError", states.TIMED_OUT: "CellTimeoutError"}.get(
+                state, "KeyboardInterrupt"
+            )
             cell.setdefault("outputs", []).append(
                 nbformat.v4.new_output("error", ename=name, evalue=error, traceback=[f"{name}: {error}"])
             )
@@ -156,7 +163,9 @@ class TruthfulClient(PapermillNotebookClient):
 
     def _interrupt_kernel(self) -> None:
         """Interrupt the running cell, and give it two seconds to say so in its own words."""
-        ensure_event_loop().set_exception_handler(lambda loop, context: None)  # the abandoned cell's error is in its output
+        ensure_event_loop().set_exception_handler(
+            lambda loop, context: None
+        )  # the abandoned cell's error is in its output
         run_sync(self.km.interrupt_kernel)()
         cell = self.nb.cells[self._running]
         for _ in range(20):
@@ -183,7 +192,13 @@ class TruthfulClient(PapermillNotebookClient):
         last = outs[-1] if outs else None
         talks = msg["msg_type"] == "stream" and not self.clear_before_next_output
         hooked = self.output_hook_stack[msg["parent_header"].get("msg_id")]
-        if talks and not hooked and last is not None and last.get("name") == content["name"] and last.output_type == "stream":
+        if (
+            talks
+            and not hooked
+            and last is not None
+            and last.get("name") == content["name"]
+            and last.output_type == "stream"
+        ):
             last["text"] += content["text"]
             return None
         return super().output(outs, msg, display_id, cell_index)

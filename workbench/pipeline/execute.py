@@ -156,7 +156,10 @@ def _run(folder: Path, request: dict, supervisor: Supervisor, outcome: Outcome) 
         execution_timeout=request.get("cell_time_limit"),
     )
     if not (folder / "result.json").exists():
-        outcome.state, outcome.error = states.FAILED, "all cells ran, but none called stage.finish(...): there is no result"
+        outcome.state, outcome.error = (
+            states.FAILED,
+            "all cells ran, but none called stage.finish(...): there is no result",
+        )
 
 
 def _raise_on_signals(limit: float | None) -> None:

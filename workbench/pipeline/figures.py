@@ -95,5 +95,12 @@ def interval_table(values: dict[str, tuple[float, float, float]]) -> str:
             f'<svg width="260" height="16" style="vertical-align: middle"><line x1="{left:.1f}" x2="{right:.1f}" y1="8" y2="8" '
             f'stroke="#8fb3d9" stroke-width="3"/><circle cx="{middle:.1f}" cy="8" r="4.5" fill="#0b57a4"/></svg>'
         )
-        rows.append([escape(name), figure(centre, 3), f'<span class="faint">[{figure(start, 3)}, {figure(end, 3)}]</span>', drawn])
+        rows.append(
+            [
+                escape(name),
+                figure(centre, 3),
+                f'<span class="faint">[{figure(start, 3)}, {figure(end, 3)}]</span>',
+                drawn,
+            ]
+        )
     return table(["", "", "interval", ""], rows, numbers=(1,))

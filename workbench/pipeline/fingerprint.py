@@ -20,7 +20,9 @@ def notebook_hash(notebook: nbformat.NotebookNode) -> str:
     return hash_json(cells)
 
 
-def fingerprint(notebook: nbformat.NotebookNode, parameters: dict[str, Any], inputs: dict[str, str], code: dict[str, str]) -> dict:
+def fingerprint(
+    notebook: nbformat.NotebookNode, parameters: dict[str, Any], inputs: dict[str, str], code: dict[str, str]
+) -> dict:
     """`{"notebook", "parameters", "inputs", "code"}`: the parameters' values by name, the rest as hashes.
 
     Args:

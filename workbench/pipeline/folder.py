@@ -17,7 +17,9 @@ def has_work(folder: Path) -> bool:
     """Whether a stage has left something there that would have to be made again."""
     if not folder.is_dir():
         return False
-    made = [item for item in folder.iterdir() if item.name not in _ABOUT_THE_RUN | _TRACES and not item.name.startswith(".")]
+    made = [
+        item for item in folder.iterdir() if item.name not in _ABOUT_THE_RUN | _TRACES and not item.name.startswith(".")
+    ]
     return any(item.is_file() or any(item.iterdir()) for item in made)
 
 

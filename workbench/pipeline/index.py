@@ -24,7 +24,9 @@ def read_experiment(folder: Path) -> dict:
     found = read_json(folder / "experiment.json", {})
     if found.get("state") == states.RUNNING and not is_alive(found.get("process")):
         found["state"] = states.DIED
-        found["message"] = "its runner ended without a word (killed, or the machine went off); the same command goes on from here"
+        found["message"] = (
+            "its runner ended without a word (killed, or the machine went off); the same command goes on from here"
+        )
     for entry in found.get("stages", []):
         if entry["state"] == states.RUNNING:
             now = read_status(folder / entry["folder"])
@@ -54,14 +56,20 @@ def render(folder: Path, experiment: dict) -> str:
     chains = list(dict.fromkeys(entry["chain"] for entry in experiment["stages"]))
     for chain in chains:
         entries = [entry for entry in experiment["stages"] if entry["chain"] == chain]
-        results = {entry["folder"]: read_json(folder / entry["folder"] / "result.json", {}) for entry in entries if entry["state"] in _DONE}
+        results = {
+            entry["folder"]: read_json(folder / entry["folder"] / "result.json", {})
+            for entry in entries
+            if entry["state"] in _DONE
+        }
         if chain:
             parts.append(f"<h2>{escape(chain)}</h2>")
         parts.append(_ratings(entries, results))
         for generation in dict.fromkeys(entry["generation"] for entry in entries):
             among = [entry for entry in entries if entry["generation"] == generation]
             spent = sum(entry.get("seconds") or 0 for entry in among)
-            parts.append(f'<h3>Generation {generation} <span class="faint small">{escape(duration(spent)) if spent else ""}</span></h3>')
+            parts.append(
+                f'<h3>Generation {generation} <span class="faint small">{escape(duration(spent)) if spent else ""}</span></h3>'
+            )
             parts.append('<div class="cards">' + "".join(_card(folder, entry, results) for entry in among) + "</div>")
         parts += [_metrics(entries, results), _parameters(folder, entries)]
     parts.append(f"<footer>written {escape(_moment(experiment.get('updated')))} UTC by workbench</footer>")
@@ -100,8 +108,12 @@ def _failure(folder: Path, entry: dict) -> str:
 
 def _card(folder: Path, entry: dict, results: dict) -> str:
     place = folder / entry["folder"]
-    link = f'{quote(entry["folder"])}/report.html' if (place / "report.html").exists() else ""
-    picture = f'<img alt="" loading="lazy" src="{quote(entry["folder"])}/thumbnail.png">' if (place / "thumbnail.png").exists() else "no figure"
+    link = f"{quote(entry['folder'])}/report.html" if (place / "report.html").exists() else ""
+    picture = (
+        f'<img alt="" loading="lazy" src="{quote(entry["folder"])}/thumbnail.png">'
+        if (place / "thumbnail.png").exists()
+        else "no figure"
+    )
     lines = [f'<div class="name">{escape(entry["stage"])}</div>', chip(entry["state"])]
     if entry.get("seconds"):
         lines.append(f'<span class="faint">{escape(duration(entry["seconds"]))}</span>')
@@ -111,8 +123,14 @@ def _card(folder: Path, entry: dict, results: dict) -> str:
         lines.append(f"<div>{escape(progress_words(entry.get('progress', {})))}</div>")
     elif entry.get("why") not in (None, "", "first run"):
         lines.append(f'<div class="faint why" title="{escape(entry["why"])}">{escape(entry["why"])}</div>')
-    shown = [(name, value) for name, value in _metrics_of(entry, results).items() if is_number(value) or isinstance(value, tuple)]
-    shown.sort(key=lambda item: not isinstance(item[1], tuple))  # what comes with an interval is what the stage is about
+    shown = [
+        (name, value)
+        for name, value in _metrics_of(entry, results).items()
+        if is_number(value) or isinstance(value, tuple)
+    ]
+    shown.sort(
+        key=lambda item: not isinstance(item[1], tuple)
+    )  # what comes with an interval is what the stage is about
     lines += [f"<div>{escape(name)} {escape(words(value))}</div>" for name, value in shown[:2]]
     inside = f'<div class="picture">{picture}</div><div class="words">{" ".join(lines)}</div>'
     kind = f'class="card {slug(entry["state"])}"'
@@ -137,7 +155,11 @@ def _metrics(entries: list[dict], results: dict) -> str:
         before = stage
     numbers = tuple(range(2, len(head)))
     shown = table(head, lines[:_MOST_METRICS], numbers=numbers)
-    rest = fold(f"{len(lines) - _MOST_METRICS} more figures", table(head, lines[_MOST_METRICS:], numbers=numbers)) if len(lines) > _MOST_METRICS else ""
+    rest = (
+        fold(f"{len(lines) - _MOST_METRICS} more figures", table(head, lines[_MOST_METRICS:], numbers=numbers))
+        if len(lines) > _MOST_METRICS
+        else ""
+    )
     return "<h3>Figures</h3>" + shown + rest
 
 
@@ -164,7 +186,9 @@ def _parameters(folder: Path, entries: list[dict]) -> str:
     """Every stage's parameters in its last generation."""
     blocks = []
     for stage in dict.fromkeys(entry["stage"] for entry in entries):
-        asked = [read_json(folder / entry["folder"] / "request.json", {}) for entry in entries if entry["stage"] == stage]
+        asked = [
+            read_json(folder / entry["folder"] / "request.json", {}) for entry in entries if entry["stage"] == stage
+        ]
         asked = [request for request in asked if request]
         if asked:
             values = {name: value for name, value in asked[-1]["parameters"].items() if name != "output_dir"}
@@ -176,14 +200,23 @@ def _parameters(folder: Path, entries: list[dict]) -> str:
 def write_overview(outputs: Path | str) -> Path:
     """Write the page over all experiments in a folder."""
     outputs = Path(outputs)
-    found = [(folder, read_experiment(folder)) for folder in outputs.iterdir() if (folder / "experiment.json").is_file()]
+    found = [
+        (folder, read_experiment(folder)) for folder in outputs.iterdir() if (folder / "experiment.json").is_file()
+    ]
     found.sort(key=lambda item: item[1].get("updated", ""), reverse=True)
     rows = []
     for folder, experiment in found:
         stages = experiment["stages"]
         done = sum(entry["state"] in _DONE for entry in stages)
         generations = max((entry["generation"] for entry in stages), default=0)
-        trouble = next((entry.get("error", "") for entry in stages if entry["state"] not in (*_DONE, "pending", "skipped", states.RUNNING)), "")
+        trouble = next(
+            (
+                entry.get("error", "")
+                for entry in stages
+                if entry["state"] not in (*_DONE, "pending", "skipped", states.RUNNING)
+            ),
+            "",
+        )
         rows.append(
             [
                 f'<a href="{quote(folder.name)}/index.html"><b>{escape(experiment["name"])}</b></a><div class="faint small">{escape(experiment.get("description", "")[:140])}</div>',

@@ -30,7 +30,14 @@ class SocketKernelManager(AsyncKernelManager):
         return str(self._folder / "k.json")
 
     def format_kernel_cmd(self, extra_arguments=None):
-        return [sys.executable, "-m", "ipykernel_launcher", "-f", os.path.realpath(self.connection_file), *(extra_arguments or [])]
+        return [
+            sys.executable,
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            os.path.realpath(self.connection_file),
+            *(extra_arguments or []),
+        ]
 
     async def _async_cleanup_resources(self, restart=False):
         await super()._async_cleanup_resources(restart)

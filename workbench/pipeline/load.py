@@ -116,7 +116,9 @@ class _Reader:
 
     def _chains(self, document: dict) -> dict[str, dict]:
         if ("stages" in document) == ("chains" in document):
-            self.problems.append(f"{self.file}: expected either stages: or chains:, found {'both' if 'stages' in document else 'neither'}")
+            self.problems.append(
+                f"{self.file}: expected either stages: or chains:, found {'both' if 'stages' in document else 'neither'}"
+            )
             return {}
         if "stages" in document:
             plain = {key: document[key] for key in ("generations", "stages") if key in document}
@@ -153,7 +155,9 @@ class _Reader:
             for chain in having:
                 chain["shared"] = self._laid(text, chain["shared"], keys[1:], value)
             if not having:
-                self.problems.append(f"override {text!r}: there is no shared {keys[1]!r} to change; name a stage: `stage.{'.'.join(keys[1:])}=...`")
+                self.problems.append(
+                    f"override {text!r}: there is no shared {keys[1]!r} to change; name a stage: `stage.{'.'.join(keys[1:])}=...`"
+                )
             return
         having = [chain["stages"][keys[0]] for chain in chains.values() if keys[0] in chain["stages"]]
         if not having or len(keys) < 2:
@@ -168,7 +172,11 @@ class _Reader:
                 self.dotted.append((text, stage, keys[1:], value))
                 continue
             parameters = self._mapping(stage.get("parameters"), f"stage {keys[0]}: parameters")
-            self.dotted = [(*one, inside, item) for *one, inside, item in self.dotted if one[1] is not stage or inside[0] != keys[1]]
+            self.dotted = [
+                (*one, inside, item)
+                for *one, inside, item in self.dotted
+                if one[1] is not stage or inside[0] != keys[1]
+            ]
             stage["parameters"] = {**parameters, keys[1]: value}
             stage["initial"] = {key: item for key, item in (stage.get("initial") or {}).items() if key != keys[1]}
 
@@ -207,7 +215,9 @@ class _Reader:
         for key in shared:
             if stages and not any(key in stage.schema for stage in stages.values()):
                 known = {parameter for stage in stages.values() for parameter in stage.schema.parameters}
-                self.problems.append(f"{self.file}: {where}shared: no stage has a parameter {key!r}; {nearest(key, sorted(known))}")
+                self.problems.append(
+                    f"{self.file}: {where}shared: no stage has a parameter {key!r}; {nearest(key, sorted(known))}"
+                )
         if not self.problems:
             for stage in stages.values():
                 self._check(built, stage, f"{where}stage {stage.name}")
@@ -216,7 +226,9 @@ class _Reader:
     def _stage(self, name: str, written: dict, shared: dict, generations: int, where: str, limit) -> StagePlan | None:
         self._known(written, _STAGE, where)
         if not _NAME.fullmatch(name) or name in RESERVED:
-            self.problems.append(f"{self.file}: {where}: a stage cannot be called {name!r}; use letters, digits, - and _")
+            self.problems.append(
+                f"{self.file}: {where}: a stage cannot be called {name!r}; use letters, digits, - and _"
+            )
         try:
             path = find_notebook(str(written.get("notebook", name)), self.file.parent)
             schema, artifacts = read_schema(path), declared_artifacts(read_notebook(path))
@@ -229,7 +241,9 @@ class _Reader:
             if key == SET_BY_RUNNER:
                 self.problems.append(f"{self.file}: {where}: {key} is set by the runner; leave it out")
         if SET_BY_RUNNER not in schema:
-            self.problems.append(f'{path}: the parameters cell needs `{SET_BY_RUNNER}: str = ""`, by which the runner says where to write')
+            self.problems.append(
+                f'{path}: the parameters cell needs `{SET_BY_RUNNER}: str = ""`, by which the runner says where to write'
+            )
         laid = {**{key: value for key, value in shared.items() if key in schema}, **parameters}
         self._lay_dotted(written, schema, laid, initial)
         number = re.match(r"\d+", path.stem)
@@ -268,12 +282,20 @@ class _Reader:
             self.problems.append(f"{self.file}: {where}: once: expected true or false, got {written['once']!r}")
         if resolve(written.get("once")) is True:
             given = "first"
-        words = {None: range(1, total + 1), "all": range(1, total + 1), "first": (1,), "last": (total,), "later": range(2, total + 1)}
+        words = {
+            None: range(1, total + 1),
+            "all": range(1, total + 1),
+            "first": (1,),
+            "last": (total,),
+            "later": range(2, total + 1),
+        }
         if not isinstance(given, list) and given in words:
             return tuple(words[given])
         listed = given if isinstance(given, list) else [given]
         if not all(isinstance(item, int) and item >= 1 for item in listed):
-            self.problems.append(f"{self.file}: {where}: generations: expected first, last, later, all or a list of numbers from 1, got {given!r}")
+            self.problems.append(
+                f"{self.file}: {where}: generations: expected first, last, later, all or a list of numbers from 1, got {given!r}"
+            )
             return ()
         return tuple(sorted(item for item in set(listed) if item <= total))
 
@@ -292,7 +314,9 @@ class _Reader:
             ]
             self.problems += broken
             if not broken:
-                self._check_values(stage, values, where, partial(constant, chain=chain, generation=generation, experiment=self.name))
+                self._check_values(
+                    stage, values, where, partial(constant, chain=chain, generation=generation, experiment=self.name)
+                )
 
     def _check_values(self, stage: StagePlan, values: dict, where: str, look_up) -> None:
         partly = {key: substitute(value, look_up) for key, value in values.items()}

@@ -30,7 +30,13 @@ def read_notebook(path: Path | str) -> nbformat.NotebookNode:
     path = Path(path)
     try:
         return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError, KeyError, UnicodeDecodeError) as error:
+    except (
+        nbformat.reader.NotJSONError,
+        nbformat.ValidationError,
+        AttributeError,
+        KeyError,
+        UnicodeDecodeError,
+    ) as error:
         raise NotebookError(f"{path}: not a notebook ({str(error)[:200]})") from None
 
 

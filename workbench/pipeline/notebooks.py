@@ -31,7 +31,9 @@ def find_notebook(name: str, near: Path | str = ".") -> Path:
             if len(matches) == 1:
                 return _shortest(matches[0])
             if matches:
-                raise FileNotFoundError(f"notebook {name!r} may be any of {', '.join(path.stem for path in matches)}; say which")
+                raise FileNotFoundError(
+                    f"notebook {name!r} may be any of {', '.join(path.stem for path in matches)}; say which"
+                )
     known = {path.stem for folder in folders for path in folder.glob("*.ipynb")}
     raise FileNotFoundError(f"no notebook {name!r}; {nearest(name, sorted(known))}")
 

@@ -43,7 +43,9 @@ def mark_abandoned(path: Path, state: str, error: str, cell: int | None) -> None
             about["status"] = "completed"
         elif index == cell:
             about.update(status="failed", exception=True)
-            notebook.metadata.setdefault("workbench", {})["outcome"] = asdict(Outcome(state, index, error, tail_of(found)))
+            notebook.metadata.setdefault("workbench", {})["outcome"] = asdict(
+                Outcome(state, index, error, tail_of(found))
+            )
             if found.cell_type == "code":
                 said = nbformat.v4.new_output("error", ename="Abandoned", evalue=error, traceback=[f"{state}: {error}"])
                 found.outputs.append(said)

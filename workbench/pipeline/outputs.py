@@ -21,7 +21,20 @@ _TAGS = {
     "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "li", "ol", "p", "pre", "q", "s", "small",
     "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
 }  # fmt: skip
-_ATTRIBUTES = {"class", "style", "title", "colspan", "rowspan", "align", "width", "height", "alt", "open", "scope", "id"}
+_ATTRIBUTES = {
+    "class",
+    "style",
+    "title",
+    "colspan",
+    "rowspan",
+    "align",
+    "width",
+    "height",
+    "alt",
+    "open",
+    "scope",
+    "id",
+}
 _PROPERTIES = [
     "background-color", "border", "border-bottom", "border-collapse", "border-color", "border-left", "border-radius", "border-right",
     "border-spacing", "border-top", "color", "display", "font-family", "font-size", "font-style", "font-weight", "gap", "height",
@@ -42,7 +55,9 @@ def _allowed(tag: str, name: str, value: str) -> bool:
     if tag == "img" and name == "src":
         return value.startswith("data:image/")
     if tag == "a" and name == "href":
-        return value.startswith(("#", "http://", "https://", "mailto:")) or not re.match(r"\s*[a-z][a-z0-9+.-]*:", value, re.IGNORECASE)
+        return value.startswith(("#", "http://", "https://", "mailto:")) or not re.match(
+            r"\s*[a-z][a-z0-9+.-]*:", value, re.IGNORECASE
+        )
     return name in _ATTRIBUTES
 
 
@@ -76,7 +91,11 @@ def shortened(text: str) -> str:
     lines = [line if len(line) <= _COLUMNS else line[:_COLUMNS] + " ..." for line in strip_colours(text).splitlines()]
     if len(lines) > _LINES:
         kept = _LINES // 2
-        lines = [*lines[:kept], f"... {len(lines) - 2 * kept:,} lines left out; notebook.ipynb has them ...", *lines[-kept:]]
+        lines = [
+            *lines[:kept],
+            f"... {len(lines) - 2 * kept:,} lines left out; notebook.ipynb has them ...",
+            *lines[-kept:],
+        ]
     return "\n".join(lines)
 
 

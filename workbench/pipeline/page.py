@@ -92,7 +92,11 @@ def table(head: list[str], rows: list[list[str]], *, numbers: tuple[int, ...] = 
     lines = ["".join(cell("td", index, content) for index, content in enumerate(row)) for row in rows]
     top = "".join(cell("th", index, content) for index, content in enumerate(head))
     header = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
-    return f'<div class="scroll"><table>{header}<tbody>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</tbody></table></div>"
+    return (
+        f'<div class="scroll"><table>{header}<tbody>'
+        + "".join(f"<tr>{line}</tr>" for line in lines)
+        + "</tbody></table></div>"
+    )
 
 
 def fold(summary: str, content: str, *, open_: bool = False) -> str:

@@ -31,7 +31,17 @@ from workbench.pipeline.plain_yaml import Plain, load_text, resolve
 
 TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
-_NAMES = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "tuple": tuple, "dict": dict, "Any": Any, "None": None}
+_NAMES = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "str": str,
+    "list": list,
+    "tuple": tuple,
+    "dict": dict,
+    "Any": Any,
+    "None": None,
+}
 _NUMBER = r"(-?\d[\d_]*(?:\.\d+)?(?:e[-+]?\d+)?)"
 _BOUNDS = re.compile(rf"\((?:(>=?) ?{_NUMBER}|{_NUMBER} to {_NUMBER})\)$")
 _ON_OFF = {"on": True, "yes": True, "off": False, "no": False}
@@ -294,7 +304,12 @@ def _literal(node: ast.expr, where: str) -> Any:
 
 
 def _default_of(node: ast.expr, kind: Any, where: str) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float" and len(node.args) == 1:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "float"
+        and len(node.args) == 1
+    ):
         value = float(_literal(node.args[0], where))  # float("inf") has no literal
     else:
         value = _literal(node, where)

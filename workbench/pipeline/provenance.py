@@ -42,7 +42,9 @@ def git_state(folder: Path) -> dict | None:
     if sha is None:
         return None
     changes = _git(folder, "diff", "HEAD", "--binary") or b""
-    untracked = [name for name in (_git(folder, "ls-files", "--others", "--exclude-standard", "-z") or b"").split(b"\0") if name]
+    untracked = [
+        name for name in (_git(folder, "ls-files", "--others", "--exclude-standard", "-z") or b"").split(b"\0") if name
+    ]
     if not changes and not untracked:
         return {"sha": sha.decode().strip(), "dirty": None}
     total = hashlib.sha256(changes)
@@ -92,4 +94,7 @@ class Stopwatch:
         return times.user + times.system + times.children_user + times.children_system
 
     def read(self) -> dict[str, float]:
-        return {"wall_seconds": round(time.monotonic() - self._wall, 3), "cpu_seconds": round(self._spent() - self._processor, 3)}
+        return {
+            "wall_seconds": round(time.monotonic() - self._wall, 3),
+            "cpu_seconds": round(self._spent() - self._processor, 3),
+        }

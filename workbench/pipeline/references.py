@@ -1,12 +1,12 @@
 """References between stages: `${filter.dataset}`, `${previous.finetune.policy}`, `${shared.seed}`, `${generation}`.
 
-    ${stage.artifact}            what the stage finished with, in this generation or the last in which it ran
-    ${stage.artifact.key}        one of several, where the artifact is a dict or (by number) a list
-    ${stage.metrics.name}        a figure it finished with
-    ${previous.stage.artifact}   the same, in the generation before
-    ${every.stage.artifact}      a list: all generations so far, in order
-    ${shared.name}               a shared parameter of the experiment
-    ${generation}, ${experiment} the number (from 1) and the name
+${stage.artifact}            what the stage finished with, in this generation or the last in which it ran
+${stage.artifact.key}        one of several, where the artifact is a dict or (by number) a list
+${stage.metrics.name}        a figure it finished with
+${previous.stage.artifact}   the same, in the generation before
+${every.stage.artifact}      a list: all generations so far, in order
+${shared.name}               a shared parameter of the experiment
+${generation}, ${experiment} the number (from 1) and the name
 """
 
 from __future__ import annotations

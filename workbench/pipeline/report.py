@@ -31,7 +31,11 @@ def write_report(folder: Path | str) -> Path:
     """
     folder = Path(folder)
     notebook = nbformat.reads((folder / "notebook.ipynb").read_text(encoding="utf-8"), as_version=4)
-    status, result, request = read_status(folder), read_json(folder / "result.json", {}), read_json(folder / "request.json", {})
+    status, result, request = (
+        read_status(folder),
+        read_json(folder / "result.json", {}),
+        read_json(folder / "request.json", {}),
+    )
     write_atomic(folder / "report.html", render(notebook, status, result, request))
     picture = main_figure(notebook)
     if picture is not None:
@@ -90,13 +94,19 @@ def banner(status: dict, provenance: dict) -> str:
         cpu = f" ({duration(provenance['cpu_seconds'])} of processor time)" if provenance.get("cpu_seconds") else ""
         words.append(f"in {escape(duration(seconds) + cpu)}")
     if status.get("ended") or status.get("updated"):
-        words.append(f'<span class="faint">{escape((status.get("ended") or status["updated"])[:16].replace("T", " "))} UTC</span>')
+        words.append(
+            f'<span class="faint">{escape((status.get("ended") or status["updated"])[:16].replace("T", " "))} UTC</span>'
+        )
     if status.get("attempt", 1) > 1:
         words.append(f'<span class="faint">attempt {status["attempt"]}, gone on from its checkpoint</span>')
     text = " ".join(words)
     if status.get("message") and state != states.FINISHED:
         cell = status.get("cell")
-        where = f"<div>in cell {cell['index'] + 1} of {cell['of']}: <code>{escape(cell['title'])}</code></div>" if cell else ""
+        where = (
+            f"<div>in cell {cell['index'] + 1} of {cell['of']}: <code>{escape(cell['title'])}</code></div>"
+            if cell
+            else ""
+        )
         text += f"<p><b>{escape(status['message'])}</b></p>{where}"
         tail = (status.get("error") or {}).get("tail")
         text += f"<pre>{escape(shortened(tail))}</pre>" if tail else ""
@@ -118,8 +128,22 @@ def _parameters(notebook: nbformat.NotebookNode, request: dict) -> str:
         changed += differs
         shown = f"<b>{escape(literal(value))}</b>" if differs else escape(literal(value))
         default = escape(literal(parameter.default)) if differs else ""
-        rows.append([f"<code>{escape(name)}</code>", shown, f'<span class="faint">{default}</span>', f'<span class="faint">{escape(parameter.help)}</span>'])
-    return fold(f"parameters: {len(rows)}, of which {changed} differ from their defaults", table(["", "value", "default", ""], rows)) if rows else ""
+        rows.append(
+            [
+                f"<code>{escape(name)}</code>",
+                shown,
+                f'<span class="faint">{default}</span>',
+                f'<span class="faint">{escape(parameter.help)}</span>',
+            ]
+        )
+    return (
+        fold(
+            f"parameters: {len(rows)}, of which {changed} differ from their defaults",
+            table(["", "value", "default", ""], rows),
+        )
+        if rows
+        else ""
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -137,19 +161,45 @@ def _artifacts(result: dict) -> str:
             return "<br>".join(f"{escape(key)}: {words(one)}" for key, one in item.items())
         return f'<code>{escape(item["path"])}</code> <span class="faint small">{escape(item["hash"])}</span>'
 
-    return fold("what it hands on", table(["", ""], [[escape(name), words(item)] for name, item in result["artifacts"].items()]))
+    return fold(
+        "what it hands on", table(["", ""], [[escape(name), words(item)] for name, item in result["artifacts"].items()])
+    )
 
 
 def _provenance(provenance: dict) -> str:
     if not provenance:
         return ""
     git = provenance.get("git")
-    rows = [["code", f"<code>{escape(git['sha'][:12])}</code>" + (f" with uncommitted changes ({escape(git['dirty'])})" if git.get("dirty") else "")]] if git else []
-    for key, word in (("seed", "seed"), ("device", "device"), ("python", "python"), ("system", "system"), ("processors", "processors"), ("notebook", "notebook")):
+    rows = (
+        [
+            [
+                "code",
+                f"<code>{escape(git['sha'][:12])}</code>"
+                + (f" with uncommitted changes ({escape(git['dirty'])})" if git.get("dirty") else ""),
+            ]
+        ]
+        if git
+        else []
+    )
+    for key, word in (
+        ("seed", "seed"),
+        ("device", "device"),
+        ("python", "python"),
+        ("system", "system"),
+        ("processors", "processors"),
+        ("notebook", "notebook"),
+    ):
         if provenance.get(key) is not None:
             rows.append([word, escape(str(provenance[key]))])
     if provenance.get("inputs"):
-        rows.append(["inputs", "<br>".join(f"{escape(name)} <code>{escape(found)}</code>" for name, found in provenance["inputs"].items())])
+        rows.append(
+            [
+                "inputs",
+                "<br>".join(
+                    f"{escape(name)} <code>{escape(found)}</code>" for name, found in provenance["inputs"].items()
+                ),
+            ]
+        )
     if provenance.get("parents"):
         rows.append(["made from", escape(", ".join(provenance["parents"]))])
     packages = ", ".join(f"{name} {version}" for name, version in provenance.get("packages", {}).items())

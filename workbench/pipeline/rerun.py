@@ -53,7 +53,11 @@ def _prepare(folder: Path, notebook: nbformat.NotebookNode, request: dict) -> No
     end_leftovers(folder)
     for name in ("result.json", "status.json", "progress.json"):
         (folder / name).unlink(missing_ok=True)
-    notebook.cells = [cell for cell in notebook.cells if not {INJECTED_TAG, "papermill-error-cell-tag"} & set(cell.metadata.get("tags", []))]
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if not {INJECTED_TAG, "papermill-error-cell-tag"} & set(cell.metadata.get("tags", []))
+    ]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -64,7 +68,12 @@ def _prepare(folder: Path, notebook: nbformat.NotebookNode, request: dict) -> No
     asked["parameters"] = request["fingerprint"]["parameters"]
     injected = {**asked["parameters"], "output_dir": repr(Path(os.path.relpath(folder)).as_posix())}
     request.update(
-        notebook=(folder / "source.ipynb").as_posix(), experiment_folder=".", resuming=False, attempt=1, fingerprint=asked, injected=injected
+        notebook=(folder / "source.ipynb").as_posix(),
+        experiment_folder=".",
+        resuming=False,
+        attempt=1,
+        fingerprint=asked,
+        injected=injected,
     )
     write_json(folder / "request.json", request)
 
@@ -89,5 +98,7 @@ def _content(value):
     if isinstance(value, list):
         return [_content(item) for item in value]
     if isinstance(value, dict):
-        return value["hash"] if {"path", "hash"} == value.keys() else {key: _content(item) for key, item in value.items()}
+        return (
+            value["hash"] if {"path", "hash"} == value.keys() else {key: _content(item) for key, item in value.items()}
+        )
     return value

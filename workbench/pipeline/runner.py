@@ -92,7 +92,15 @@ class _Run:
 
     def _entry(self, chain: Chain, generation: int, stage: StagePlan) -> dict:
         folder = stage_folder(chain, generation, stage)
-        return {"chain": chain.name, "generation": generation, "stage": stage.name, "folder": folder, "state": PENDING, "why": "", "seconds": None}
+        return {
+            "chain": chain.name,
+            "generation": generation,
+            "stage": stage.name,
+            "folder": folder,
+            "state": PENDING,
+            "why": "",
+            "seconds": None,
+        }
 
     def go(self) -> int:
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -131,20 +139,26 @@ class _Run:
     def _stage(self, chain: Chain, generation: int, stage: StagePlan, entry: dict) -> str:
         folder = self.folder / entry["folder"]
         title = title_of(entry, self.experiment)
-        values, inputs, holds = resolve_parameters(self.experiment, chain, stage, generation, self.results[chain.name], self._place)
+        values, inputs, holds = resolve_parameters(
+            self.experiment, chain, stage, generation, self.results[chain.name], self._place
+        )
         if not holds:
             entry.update(state=SKIPPED, why="its `when` does not hold")
             self.show.stage_ended(title, SKIPPED, 0, entry["why"])
             return SKIPPED
         notebook = read_notebook(stage.notebook)
-        asked = fingerprint(notebook, {key: value for key, value in values.items() if key != "output_dir"}, inputs, self.code)
+        asked = fingerprint(
+            notebook, {key: value for key, value in values.items() if key != "output_dir"}, inputs, self.code
+        )
         why, begin = self._why(stage, folder, asked)
         if begin == _NOT:
             self._keep(chain, generation, stage, entry, folder)
             self.show.stage_ended(title, UP_TO_DATE, 0, "")
             return UP_TO_DATE
         reached = code_reached(notebook, values)
-        request = self._prepare(chain, generation, stage, folder, values, inputs, {"fingerprint": asked, "reached": reached}, begin)
+        request = self._prepare(
+            chain, generation, stage, folder, values, inputs, {"fingerprint": asked, "reached": reached}, begin
+        )
         entry.update(state=states.RUNNING, why=why, started=timestamp(), attempt=request["attempt"])
         self._write(states.RUNNING)
         self.show.stage_started(title, why, self._left(entry))
@@ -189,7 +203,10 @@ class _Run:
         if not changed:
             return f"{ended} before: going on from {_left_over(folder)}", _GO_ON
         if has_work(folder) and only_code_differs(then, asked):
-            return f"{ended} before, and {changed[0]}: from the start; its unfinished work is kept in {place_aside(folder).name}", _ASIDE
+            return (
+                f"{ended} before, and {changed[0]}: from the start; its unfinished work is kept in {place_aside(folder).name}",
+                _ASIDE,
+            )
         return f"{ended} before, and {changed[0]}: from the start", _AFRESH
 
     def _keep(self, chain: Chain, generation: int, stage: StagePlan, entry: dict, folder: Path) -> None:
@@ -200,7 +217,9 @@ class _Run:
         entry.update(state=UP_TO_DATE, seconds=entry["seconds"] or result["provenance"]["wall_seconds"])
         self._write(states.RUNNING)
 
-    def _prepare(self, chain, generation, stage: StagePlan, folder: Path, values, inputs, asked: dict, begin: str) -> dict:
+    def _prepare(
+        self, chain, generation, stage: StagePlan, folder: Path, values, inputs, asked: dict, begin: str
+    ) -> dict:
         """Make the stage's folder ready and write its request."""
         before = read_json(folder / "request.json", {})
         if folder.exists():
@@ -307,7 +326,9 @@ class _Run:
         spent = sum(entry["seconds"] or 0 for entry in self.entries if entry["state"] == states.FINISHED)
         ran = sum(entry["state"] == states.FINISHED for entry in self.entries)
         kept = sum(entry["state"] == UP_TO_DATE for entry in self.entries)
-        self.show.say(f"{self.experiment.name}: {state}; {ran} stages ran in {duration(spent)}, {kept} were up to date", state)
+        self.show.say(
+            f"{self.experiment.name}: {state}; {ran} stages ran in {duration(spent)}, {kept} were up to date", state
+        )
         if state != states.FINISHED:
             self.show.say("what is finished stays; the same command goes on from here")
 
@@ -326,7 +347,9 @@ def parents(inputs: dict[str, str]) -> list[str]:
 def title_of(entry: dict, experiment: Experiment) -> str:
     """`pokemon · generation 2/3 · finetune`."""
     chain = next(chain for chain in experiment.chains if chain.name == entry["chain"])
-    return " · ".join(filter(None, (chain.name, f"generation {entry['generation']}/{chain.generations}", entry["stage"])))
+    return " · ".join(
+        filter(None, (chain.name, f"generation {entry['generation']}/{chain.generations}", entry["stage"]))
+    )
 
 
 def _left_over(folder: Path) -> str:

@@ -89,7 +89,9 @@ class Stage:
 
     def __init__(self, folder: Path, seed: int, *, name: str, resuming: bool, request: dict):
         self.folder, self.seed, self.name = Path(folder), seed, name
-        self.resuming = resuming and (self.folder / "checkpoint").is_dir() and any((self.folder / "checkpoint").iterdir())
+        self.resuming = (
+            resuming and (self.folder / "checkpoint").is_dir() and any((self.folder / "checkpoint").iterdir())
+        )
         if not self.resuming:  # the notebook begins anew, so its metrics do; work of other kinds stays
             (self.folder / "metrics.jsonl").unlink(missing_ok=True)
             shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
@@ -220,7 +222,9 @@ class Stage:
 
     def _provenance(self) -> dict:
         origin = provenance(project_folder())
-        asked = {key: self._request[key] for key in ("notebook", "parameters", "inputs", "parents") if key in self._request}
+        asked = {
+            key: self._request[key] for key in ("notebook", "parameters", "inputs", "parents") if key in self._request
+        }
         return {**asked, "seed": self.seed, **origin, "resumed": self.resuming}
 
     def _fingerprint(self) -> dict | None:
@@ -275,7 +279,9 @@ class Stage:
         return f"Stage <b>{escape(self.name)}</b>{where}{went_on}: seed {self.seed}, writing to <code>{folder}</code>"
 
     def __repr__(self) -> str:
-        return f"Stage({self.name!r}, folder={os.path.relpath(self.folder)!r}, seed={self.seed}, resuming={self.resuming})"
+        return (
+            f"Stage({self.name!r}, folder={os.path.relpath(self.folder)!r}, seed={self.seed}, resuming={self.resuming})"
+        )
 
 
 class _Watch:
@@ -319,7 +325,10 @@ def _shell():
 def _display(result: dict) -> None:
     """Show a result in the notebook: for machines as a bundle of its own, for people as text."""
     lines = [f"{result['stage']} finished in {result['provenance']['wall_seconds']:.1f} s"]
-    lines += [f"  {name}: {f'{len(value)} entries' if isinstance(value, (dict, list)) else figure(value)}" for name, value in result["metrics"].items()]
+    lines += [
+        f"  {name}: {f'{len(value)} entries' if isinstance(value, (dict, list)) else figure(value)}"
+        for name, value in result["metrics"].items()
+    ]
     lines += [f"  {name} -> {_where(value)}" for name, value in result["artifacts"].items()]
     text = "\n".join(lines)
     if _shell() is None:
@@ -362,7 +371,9 @@ def _prepare_by_hand(folder: Path, resume: bool) -> None:
     if not folder.exists() or resume:
         return
     if any(folder.iterdir()) and not (folder / "status.json").exists():
-        raise StageError(f"{folder}: not empty, and not written by a stage; choose another output_dir, or empty it yourself")
+        raise StageError(
+            f"{folder}: not empty, and not written by a stage; choose another output_dir, or empty it yourself"
+        )
     for item in folder.iterdir():
         if item.is_dir() and not item.is_symlink():
             shutil.rmtree(item)

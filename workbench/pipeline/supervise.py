@@ -92,7 +92,9 @@ def write_end(folder: Path, state: str, how: str) -> str:
     """Write into `status.json` and the executed notebook how a stage ended that could not do so itself."""
     found = read_json(folder / "status.json", {})
     cell = found["cell"]["index"] if found.get("cell") else None
-    found.update(state=state, message=how, ended=timestamp(), error={"cell": cell, "error": how, "tail": _log_tail(folder)})
+    found.update(
+        state=state, message=how, ended=timestamp(), error={"cell": cell, "error": how, "tail": _log_tail(folder)}
+    )
     write_json(folder / "status.json", found)
     if (folder / "notebook.ipynb").exists():
         mark_abandoned(folder / "notebook.ipynb", state, how, cell)

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*d)?\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s?)?")
+_DURATION = re.compile(
+    r"(?:(\d+(?:\.\d+)?)\s*d)?\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s?)?"
+)
 
 
 def strip_colours(text: str) -> str:
@@ -55,4 +57,6 @@ def figure(value, digits: int = 4) -> str:
         return str(value)
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return f"{int(value):,}"
-    return f"{value:,.{max(0, digits + 1 - len(str(int(abs(value)))))}f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+    return (
+        f"{value:,.{max(0, digits + 1 - len(str(int(abs(value)))))}f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+    )

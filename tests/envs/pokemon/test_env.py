@@ -176,7 +176,9 @@ def test_teams_by_name_by_folder_by_list_and_by_seat(tmp_path):
             assert {pair[0] for pair in env.teams()} <= set(first) and {pair[1] for pair in env.teams()} <= set(second)
     with pytest.raises(ValueError, match="teams must be a set's name, a folder, or packed teams"):
         Gen1OUEnv(1, teams=["Tauros"])
-    with pytest.raises(ValueError, match=r"1 Pokémon with \[5\] moves and, unknown to generation 1, \['Togepi', 'crunch'\]"):
+    with pytest.raises(
+        ValueError, match=r"1 Pokémon with \[5\] moves and, unknown to generation 1, \['Togepi', 'crunch'\]"
+    ):
         Gen1OUEnv(1, teams=[packed_team(("Togepi", "crunch,surf,psychic,rest,toxic"))])
 
 

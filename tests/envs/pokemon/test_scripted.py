@@ -64,7 +64,9 @@ def test_damage_is_the_known_one():
 
 
 def test_max_power_looks_at_power_alone():
-    given = situation("zapdos", ["thunderbolt", "drillpeck", "thunderwave", "agility"], "rhydon", bench=[("chansey", [])])
+    given = situation(
+        "zapdos", ["thunderbolt", "drillpeck", "thunderwave", "agility"], "rhydon", bench=[("chansey", [])]
+    )
     assert choices("max-power", given)[0] == 200  # 95 against 80, though Rhydon is immune
 
 

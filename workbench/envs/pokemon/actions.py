@@ -46,7 +46,9 @@ def choices(views: np.ndarray, actions: np.ndarray) -> np.ndarray:
     if wrong.any():
         slot, seat = np.argwhere(wrong)[0]
         allowed = np.flatnonzero(legal(views)[slot, seat]).tolist()
-        raise ValueError(f"gen1ou: slot {slot}, seat {seat}: action {action[slot, seat]} is not legal; legal: {allowed}")
+        raise ValueError(
+            f"gen1ou: slot {slot}, seat {seat}: action {action[slot, seat]} is not legal; legal: {allowed}"
+        )
     return np.where(asked, chosen, 0).astype(np.int8)
 
 

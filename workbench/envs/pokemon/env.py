@@ -224,7 +224,9 @@ def _packed(teams) -> list[str]:
     if not packed or not all(
         isinstance(team, str) and all(member.count("|") >= 4 for member in team.split("]")) for team in packed
     ):
-        raise ValueError(f"gen1ou: teams must be a set's name, a folder, or packed teams like 'Tauros|||…'; got {teams!r}")
+        raise ValueError(
+            f"gen1ou: teams must be a set's name, a folder, or packed teams like 'Tauros|||…'; got {teams!r}"
+        )
     for team in packed:
         members = [member.split("|") for member in team.split("]")]
         unknown = [member[1] or member[0] for member in members if _id(member[1] or member[0]) not in dex.SPECIES_TOKEN]

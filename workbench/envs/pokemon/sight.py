@@ -41,9 +41,9 @@ EXPLODING = move_set("explosion", "selfdestruct")
 # Hits of a move, on average.
 _HITS = np.ones(len(dex.MOVES), np.float32)
 _HITS[move_set("doublekick", "twineedle", "bonemerang")] = 2
-_HITS[
-    move_set("doubleslap", "cometpunch", "furyattack", "pinmissile", "spikecannon", "barrage", "furyswipes")
-] = 3  # 2, 2, 2, 3, 3, 3, 4 or 5
+_HITS[move_set("doubleslap", "cometpunch", "furyattack", "pinmissile", "spikecannon", "barrage", "furyswipes")] = (
+    3  # 2, 2, 2, 3, 3, 3, 4 or 5
+)
 # Turns that one use takes.
 _TURNS = np.ones(len(dex.MOVES), np.float32)
 _TURNS[move_set("solarbeam", "razorwind", "skullbash", "skyattack", "dig", "fly", "hyperbeam")] = 2
