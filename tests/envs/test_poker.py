@@ -179,4 +179,5 @@ def test_scripted_preferences_stay_legal():
             legal = (step.legal[0][rows, seats],)
             actions = np.zeros((32, 2, 1), np.int64)
             actions[rows, seats] = player.act(observation, legal, player.initial_state(32), generator=generator).action
+            assert legal[0][np.arange(len(rows)), actions[rows, seats, 0]].all()
             step = env.step(actions)
