@@ -9,6 +9,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from workbench.lazy import offered
+
 if TYPE_CHECKING:
     from workbench.arena import (
         Matches,
@@ -49,17 +51,13 @@ _HOMES = {
     "workbench.pipeline.stage": ("stage",),
     "workbench.policies": ("Policy", "PolicySettings", "load_policy", "policy_names", "register_policy"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME_OF, "plots"])
+__all__ = sorted(["plots", *(name for names in _HOMES.values() for name in names)])
+_look_up = offered(__name__, _HOMES)
 
 
 def __getattr__(name: str):
-    if name == "plots":
-        return import_module("workbench.ui.plots")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'workbench' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    return getattr(import_module(_HOME_OF[name]), name)
+    return import_module("workbench.ui.plots") if name == "plots" else _look_up(name)
 
 
 def __dir__():

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 from workbench.arena.matches import Matches, PairCounts
 
@@ -155,6 +153,9 @@ def _require_finite(policies: list[str], points: np.ndarray) -> None:
     """Finite strengths exist where, following "scored against", everybody reaches everybody."""
     if len(policies) < 2:
         return
+    from scipy.sparse import csr_matrix  # 0.35 s that only those wait who rate
+    from scipy.sparse.csgraph import connected_components
+
     groups, member = connected_components(csr_matrix(points > 0), directed=True, connection="strong")
     if groups == 1:
         return

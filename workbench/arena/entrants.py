@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workbench.envs.core import EnvSpec
 from workbench.envs.players import Player
+from workbench.policies.registry import find_policy, load_policy
 
 Source = Player | str | Path
 
@@ -43,7 +44,7 @@ def entrants(players: Sequence[Source] | Mapping[str, Source]) -> list[Entrant]:
     if isinstance(players, Mapping):
         return [Entrant(id, source) for id, source in players.items()]
     sources = list(players)
-    ids = distinct_ids(sources, [loaded(source).id for source in sources])
+    ids = distinct_ids(sources, [_id(source) for source in sources])
     return [Entrant(id, source) for id, source in zip(ids, sources, strict=True)]
 
 
@@ -69,6 +70,10 @@ def distinct_ids(sources: Sequence[Source], ids: Sequence[str]) -> list[str]:
     return ids
 
 
+def _id(source: Source) -> str:
+    return find_policy(source)[0] if isinstance(source, str | Path) else source.id
+
+
 def loaded(source: Source, spec: EnvSpec | None = None) -> Player:
     """The player itself, or what the registry knows by that name or path.
 
@@ -76,8 +81,6 @@ def loaded(source: Source, spec: EnvSpec | None = None) -> Player:
         ValueError: made for another game than `spec`; the differences are named.
     """
     if isinstance(source, str | Path):
-        from workbench.policies.registry import load_policy  # imports torch
-
         return load_policy(source, spec=spec)
     if spec is not None and hasattr(source, "spec") and source.spec.fingerprint != spec.fingerprint:
         from workbench.policies.core import check_spec

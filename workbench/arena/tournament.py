@@ -16,11 +16,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from workbench.arena.entrants import Source, entrants, loaded
+from workbench.arena.entrants import Source, entrants
 from workbench.arena.files import remove_partial, write_csv, write_json
 from workbench.arena.matches import Matches
 from workbench.arena.members import content_hash
 from workbench.arena.parallel import Task, pair_seed, run_tasks
+from workbench.policies.registry import find_policy
+from workbench.policies.storage import read_pair
 
 DEFAULT_TEAMS = {"gen1ou": "competitive"}  # where the env's option `teams` is left out
 
@@ -242,5 +244,7 @@ def pair_folder(task: Task, contents: Mapping[str, str]) -> str:
 
 def content_of(source: Source) -> str:
     """What decides how a player plays: a hash of a network's weights, or a scripted player's name."""
-    player = loaded(source)
-    return content_hash(player.arrays()) if hasattr(player, "arrays") else player.id
+    if isinstance(source, str | Path):
+        id, folder = find_policy(source)
+        return id if folder is None else content_hash(read_pair(folder, "policy")[0])
+    return content_hash(source.arrays()) if hasattr(source, "arrays") else source.id

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from workbench.envs.core import EnvSpec
 from workbench.envs.players import Player, scripted_names, scripted_player
-from workbench.policies.core import Policy
-from workbench.policies.storage import CorruptFileError
+from workbench.policies.storage import CorruptFileError, read_description
 
 REGISTRY = "policies.json"
 
@@ -44,22 +43,39 @@ def load_policy(
         ValueError: made for another env; the differences are named.
         FileNotFoundError: a registered policy's folder is gone.
     """
+    id, folder = find_policy(name_or_path, root=root)
+    if folder is None:
+        return scripted_player(id)
+    from workbench.policies.core import Policy  # imports torch
+
+    policy = Policy.load(folder, spec, device)
+    policy.id = id
+    return policy
+
+
+def find_policy(name_or_path: str | Path, *, root: str | Path = "outputs") -> tuple[str, Path | None]:
+    """The id and the folder of the player of that name; no folder for a scripted one. Needs no torch.
+
+    Raises:
+        KeyError, CorruptFileError, FileNotFoundError: as `load_policy`.
+    """
     name = str(name_or_path)
     if (Path(name) / "policy.json").exists():
-        return Policy.load(name, spec, device)
+        description = read_description(name, "policy")
+        if "id" not in description:
+            raise CorruptFileError(f"{Path(name) / 'policy.json'}: cannot be used: it says no id; save the policy anew")
+        return description["id"], Path(name)
     registered = _read(root)
     if name in registered:
         folder = Path(root) / registered[name]
         if not (folder / "policy.json").exists():
             raise FileNotFoundError(f"policy {name!r}: its folder {folder} holds no policy.json; register it anew")
-        policy = Policy.load(folder, spec, device)
-        policy.id = name
-        return policy
+        return name, folder
     if Path(name).is_dir():
         raise FileNotFoundError(f"{name}: this folder holds no policy.json, so no policy was saved here")
     _import_scripted(name.partition("/")[0])
     if name in scripted_names():
-        return scripted_player(name)
+        return name, None
     known = policy_names(root)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
     raise KeyError(f"no policy named {name!r} and no such folder; did you mean {', '.join(near)}?")
