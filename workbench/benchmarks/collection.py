@@ -1,4 +1,4 @@
-"""How fast battles are collected with a neural policy, and what memory a long collection takes."""
+"""How fast battles are collected with a neural policy, and what memory a stage that collects takes."""
 
 from __future__ import annotations
 
@@ -6,87 +6,80 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import pandas as pd
 import psutil
+import yaml
 
-from workbench.arena import collect
 from workbench.data.datasets import Dataset
 from workbench.envs import env_spec
 from workbench.policies import Policy, PolicySettings
 
 HIDDEN = (256, 128)
+_STAGE = Path("collecting/gen_001/04_collect")
 
 
 def collect_gen1ou(battles: int, workers: int = 2, batch_size: int = 64, seed: int = 0) -> tuple[dict, pd.DataFrame]:
-    """A neural policy of the quickstart's size plays itself; every battle is written, both sides.
-
-    It happens in a process of its own, so that memory is the collection's and nobody else's.
+    """A neural policy of the quickstart's size plays itself, as a stage of an experiment; both sides are written.
 
     Returns:
-        `decisions_per_second` end to end (processes started, played, encoded, written), `battles_per_second`,
-        `decisions`; and memory over time: seconds, battles, gigabytes (that process and all it started).
+        `decisions_per_second` of the collection (processes started, played, encoded, written), `battles_per_second`,
+        `decisions`; and memory over time: seconds, battles, gigabytes (the runner and all that it started).
+
+    Raises:
+        RuntimeError: the stage failed; with what the runner said.
     """
-    asked = json.dumps({"battles": battles, "workers": workers, "batch_size": batch_size, "seed": seed})
-    command = [sys.executable, "-m", "workbench.benchmarks.collection", asked]
-    answer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return answer["figures"], pd.DataFrame(answer["memory"], columns=["seconds", "battles", "gigabytes"])
-
-
-def _measure(battles: int, workers: int, batch_size: int, seed: int) -> dict:
-    spec = env_spec("gen1ou")
-    policy = Policy.create(spec, PolicySettings(hidden=HIDDEN), seed=seed, device="cpu")
-    with tempfile.TemporaryDirectory() as folder, Memory() as memory:
-        policy.save(Path(folder) / "policy")
-        began = time.perf_counter()
-        collected = collect(
-            "gen1ou",
-            str(Path(folder) / "policy"),
-            games=battles,
-            folder=Path(folder) / "games",
-            batch_size=batch_size,
-            seed=seed,
-            games_per_chunk=max(50, min(500, battles // (2 * workers))),
-            workers=workers,
-            progress=memory.note,
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        policy = Policy.create(env_spec("gen1ou"), PolicySettings(hidden=HIDDEN), seed=seed, device="cpu")
+        policy.save(folder / "policy")
+        asked = {
+            "policy": str(folder / "policy"),
+            "opponents": [],
+            "games": battles,
+            "games_per_chunk": max(50, min(500, battles // (2 * workers))),
+            "batch_size": batch_size,
+            "workers": workers,
+            "seed": seed,
+        }
+        experiment = folder / "collecting.yaml"
+        experiment.write_text(yaml.safe_dump({"name": "collecting", "stages": {"collect": {"parameters": asked}}}))
+        memory = _watched(
+            [sys.executable, "-m", "workbench.cli", "run", str(experiment), "--output-dir", place], folder
         )
-        seconds = time.perf_counter() - began
-        decisions = sum(Dataset(collected.folder).all_lengths())
+        result = json.loads((folder / _STAGE / "result.json").read_text(encoding="utf-8"))
+        decisions = sum(Dataset(folder / _STAGE / "dataset").all_lengths())
+    pace = result["metrics"]["games_per_second"]
     figures = {
-        "decisions_per_second": decisions / seconds,
-        "battles_per_second": battles / seconds,
+        "decisions_per_second": decisions / battles * pace,
+        "battles_per_second": pace,
         "decisions": decisions,
     }
-    return {"figures": figures, "memory": memory.rows}
+    return figures, memory
 
 
-class Memory:
-    """Watches the resident memory of this process and its descendants while a block runs."""
+def _watched(command: list[str], folder: Path, every: float = 0.5) -> pd.DataFrame:
+    """Runs a command that runs the stage, and says what memory that took while how many battles were done."""
+    rows, began = [], time.perf_counter()
+    with (folder / "said.txt").open("w+") as said:
+        process = psutil.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            rows.append((time.perf_counter() - began, _done(folder / _STAGE), resident(process) / 1e9))
+            time.sleep(every)
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"collecting as a stage ended with {process.returncode}:\n{said.read()}")
+    return pd.DataFrame(rows, columns=["seconds", "battles", "gigabytes"])
 
-    def __init__(self, every: float = 0.5):
-        self.every, self.done, self.rows = every, 0, []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def note(self, done: int, total: int) -> None:
-        """Say how far the work is; goes as `progress`."""
-        self.done = done
-
-    def _watch(self) -> None:
-        began, me = time.perf_counter(), psutil.Process()
-        while not self._stop.wait(self.every):
-            self.rows.append((time.perf_counter() - began, self.done, resident(me) / 1e9))
-
-    def __enter__(self) -> Memory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._stop.set()
-        self._thread.join()
+def _done(stage: Path) -> int:
+    """Battles that a stage says are finished."""
+    try:
+        return int(json.loads((stage / "status.json").read_text(encoding="utf-8")).get("done") or 0)
+    except FileNotFoundError:
+        return 0
 
 
 def resident(process: psutil.Process) -> int:
@@ -108,7 +101,3 @@ def growth(table: pd.DataFrame) -> float:
         return float("nan")
     slope = half["seconds"].cov(half["gigabytes"]) / half["seconds"].var()
     return float(slope * (half["seconds"].max() - half["seconds"].min()))
-
-
-if __name__ == "__main__":
-    json.dump(_measure(**json.loads(sys.argv[1])), sys.stdout)
