@@ -27,11 +27,13 @@ def test_rate_is_the_best_stretch(monkeypatch):
 
 
 def test_growth_is_the_rise_over_the_second_half():
-    seconds = np.arange(11.0)
-    flat = pd.DataFrame({"seconds": seconds, "battles": seconds * 10, "gigabytes": np.minimum(seconds, 5) / 5})
+    seconds = np.arange(12.0)
+    table = pd.DataFrame({"seconds": seconds, "battles": np.minimum(seconds, 10) * 10})
+    closing = table["battles"] == 100  # all are played, and processes end
+    flat = table.assign(gigabytes=np.where(closing, 0.0, np.minimum(seconds, 5) / 5))
     assert collection.growth(flat) == pytest.approx(0.0)
-    rising = flat.assign(gigabytes=0.1 * seconds)
-    assert collection.growth(rising) == pytest.approx(0.5)  # 0.1 a second over the last five
+    rising = table.assign(gigabytes=np.where(closing, 0.0, 0.1 * seconds))
+    assert collection.growth(rising) == pytest.approx(0.4)  # 0.1 a second from the fifth to the ninth
 
 
 def test_exact_values_agree_with_their_references():

@@ -95,8 +95,12 @@ def resident(process: psutil.Process) -> int:
 
 
 def growth(table: pd.DataFrame) -> float:
-    """Gigabytes that memory rose over the second half of the battles, by a straight line through it."""
-    half = table[table["battles"] >= table["battles"].max() / 2]
+    """Gigabytes that memory rose over the second half of the battles, by a straight line through it.
+
+    Rows of the last count are left out: everything is finished then, and processes are closing.
+    """
+    last = table["battles"].max()
+    half = table[(table["battles"] >= last / 2) & (table["battles"] < last)]
     if len(half) < 3:
         return float("nan")
     slope = half["seconds"].cov(half["gigabytes"]) / half["seconds"].var()
