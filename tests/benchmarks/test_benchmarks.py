@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.benchmarks import cartpole, collection, known_answers, self_play, stepping, timing
+from workbench.benchmarks import cartpole, collection, known_answers, running, self_play, stepping, timing
 
 
 def test_figures_say_what_was_reached_and_leave_what_is_only_reported():
@@ -77,3 +77,9 @@ def test_collecting_counts_its_decisions_and_its_memory():
     figures, memory = collection.collect_gen1ou(4, workers=1, batch_size=2)
     assert figures["decisions"] > 4 * 10 and figures["decisions_per_second"] > 0
     assert memory["battles"].is_monotonic_increasing and memory["gigabytes"].max() > 0.05
+
+
+@pytest.mark.slow
+def test_the_cost_of_running_compares_the_same_notebook():
+    cost = running.cost_of_running(cells=3, rounds=1)
+    assert cost["ratio"] == pytest.approx(cost["workbench run"] / cost["papermill"])
