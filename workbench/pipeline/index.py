@@ -40,7 +40,8 @@ def write_index(folder: Path | str) -> Path:
     """Write an experiment's `index.html` and the page over all experiments beside it."""
     folder = Path(folder)
     write_atomic(folder / "index.html", render(folder, read_experiment(folder)))
-    write_overview(folder.parent)
+    if not (folder.parent / "sweep.json").exists():  # a sweep has its own page over its combinations
+        write_overview(folder.parent)
     return folder / "index.html"
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,11 +47,14 @@ class Settings:
         output_dir: where experiments go; this one's folder is made in it.
         force: names of stages to run again although nothing changed.
         keep_going: when a stage fails, run the other chains nevertheless; they do not depend on it.
+        launch: starts a stage, given its folder and time limit; what it returns waits and stops as `Supervised` does, which
+            is the default. By another one a stage runs elsewhere, or is shared with a sweep's other combinations.
     """
 
     output_dir: Path = Path("outputs")
     force: tuple[str, ...] = ()
     keep_going: bool = False
+    launch: Callable[[Path, float | None], Supervised] | None = None
 
 
 def run(experiment: Experiment, settings: Settings | None = None, show: PlainView | None = None) -> int:
@@ -253,7 +257,7 @@ class _Run:
 
     def _execute(self, folder: Path, stage: StagePlan, entry: dict) -> str:
         self._starting = True
-        process = Supervised(folder, stage.time_limit)
+        process = (self.settings.launch or Supervised)(folder, stage.time_limit)
         try:
             self._starting = False
             if self._asked is not None:
