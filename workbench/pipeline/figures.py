@@ -7,6 +7,8 @@ from html import escape
 from workbench.pipeline.page import table
 from workbench.pipeline.text import figure
 
+_BOUNDLESS = 1e300
+
 
 def gathered(metrics: dict) -> dict:
     """Metrics with what belongs together brought together.
@@ -54,8 +56,8 @@ def interval(value) -> tuple[float, float, float] | None:
 
 
 def is_number(value) -> bool:
-    """Whether a metric is one number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether a metric is one number that can be drawn: neither infinite nor beyond what floats hold."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _BOUNDLESS
 
 
 def is_interval_table(value) -> bool:
