@@ -16,8 +16,8 @@ from workbench.pipeline.files import hash_path, write_json
 from workbench.pipeline.fingerprint import damage, differences, fingerprint, notebook_hash
 from workbench.pipeline.lock import Lock, Locked
 from workbench.pipeline.notebook_io import NotebookError, read_notebook
+from workbench.pipeline.request import parents
 from workbench.pipeline.rerun import compare
-from workbench.pipeline.runner import parents
 from workbench.pipeline.sockets import remember, remove_remembered, sockets_folder
 from workbench.pipeline.status import is_alive, this_process
 

@@ -21,7 +21,8 @@ RUNNING, FINISHED, FAILED, KILLED, TIMED_OUT, INTERRUPTED, DIED = (
     "died",
 )
 """States of a stage. `killed`: its kernel died and the supervisor saw it; `died`: nobody was left to write it down."""
-
+UP_TO_DATE, SKIPPED, PENDING = "up to date", "skipped", "pending"
+"""Further states of a stage in an experiment: finished by an earlier run; its `when` did not hold; not begun."""
 
 EXIT_CODES = {FINISHED: 0, FAILED: 1, KILLED: 4, TIMED_OUT: 5, INTERRUPTED: 130}
 """Of a stage's process and of `workbench run`: 0 all finished, 1 a cell failed, 4 a kernel or stage was killed, 5 out of
@@ -31,6 +32,11 @@ time, 130 stopped (143 by SIGTERM). The command line adds 2, refused before anyt
 def timestamp() -> str:
     """Now, UTC, ISO 8601 to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def seconds_of(moment: str) -> float:
+    """A `timestamp` as seconds since 1970."""
+    return datetime.fromisoformat(moment).timestamp()
 
 
 def this_process() -> dict:
