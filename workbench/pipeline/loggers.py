@@ -93,7 +93,7 @@ class TensorBoardFile:
         self._records.write(Event(**event).SerializeToString())
         self._records.flush()
 
-    def close(self) -> None:
+    def close(self, finished: bool = False) -> None:
         if self._records is not None:
             self._records.close()
             self._records = None

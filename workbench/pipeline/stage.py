@@ -28,6 +28,7 @@ from workbench.pipeline.provenance import Stopwatch, device, provenance
 from workbench.pipeline.seeding import seed_everything
 from workbench.pipeline.status import Pace, this_process, timestamp
 from workbench.pipeline.text import figure
+from workbench.pipeline.wandb_mirror import WandbMirror, wandb_mode
 
 REQUEST_VARIABLE = "WORKBENCH_STAGE_REQUEST"
 """Environment variable by which the runner tells a notebook's kernel where its `request.json` lies."""
@@ -61,8 +62,8 @@ def stage(output_dir: str | Path = "", seed: int = 0, *, name: str | None = None
     else:
         _prepare_by_hand(folder, resume)
     folder.mkdir(parents=True, exist_ok=True)
-    seed_everything(seed)
     opened = Stage(folder, seed, name=name, resuming=resume, request=request)
+    seed_everything(seed)
     opened._begin()
     return opened
 
@@ -94,7 +95,8 @@ class Stage:
         )
         if not self.resuming:  # the notebook begins anew, so its metrics do; work of other kinds stays
             (self.folder / "metrics.jsonl").unlink(missing_ok=True)
-            shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
+            for mirrored in ("tensorboard", "wandb"):
+                shutil.rmtree(self.folder / mirrored, ignore_errors=True)
         self.experiment: str = request.get("experiment", "manual")
         self.generation: int = request.get("generation", 0)
         self.result: dict | None = None
@@ -102,7 +104,8 @@ class Stage:
         self._supervised = bool(request)
         self._status_path = self.folder / ("progress.json" if self._supervised else "status.json")
         self._metrics = MetricsFile(self.folder / "metrics.jsonl")
-        self._mirrors = [Forgiving(TensorBoardFile(self.folder / "tensorboard"))]
+        self._mirrors = [Forgiving(TensorBoardFile(self.folder / "tensorboard")), *self._wandb()]
+        self._live = Forgiving(_live_view(self.folder)) if not self._supervised else None
         self._pace, self._watch = Pace(), Stopwatch()
         self._written = 0.0
         self._lock = threading.RLock()
@@ -119,6 +122,21 @@ class Stage:
             "eta": None,
             "provenance": self._provenance(),
         }
+
+    def _wandb(self) -> list[Forgiving]:
+        """The mirror of the metrics in W&B, where it is asked for."""
+        mode = wandb_mode(self._request.get("wandb"))
+        if mode == "off":
+            return []
+        about = {
+            "mode": mode,
+            "project": os.environ.get("WANDB_PROJECT") or self.experiment,
+            "group": f"{self.experiment} generation {self.generation}" if self._supervised else None,
+            "name": f"{self.name} {self.generation}" if self._supervised else self.name,
+            "job_type": self.name,
+            "config": to_plain({**self._request.get("parameters", {}), "seed": self.seed}),
+        }
+        return [Forgiving(WandbMirror(self.folder, about))]
 
     @property
     def checkpoint_folder(self) -> Path:
@@ -159,6 +177,8 @@ class Stage:
                 return
             self._status.update(self._pace.update(done, total), note=note or self._status["note"])
             self._write_status()
+            if self._live is not None:
+                self._live.progress(self._status)
 
     def heartbeat(self, note: str = "") -> None:
         """Say that the stage is alive, and in words what it does; done and total stay as they were."""
@@ -260,7 +280,7 @@ class Stage:
         self._set_state(state, message)
         self._metrics.close()
         for mirror in self._mirrors:
-            mirror.close()
+            mirror.close(state == states.FINISHED)
 
     def _at_exit(self) -> None:
         if self.result is None and self._status["state"] == states.RUNNING and self.folder.is_dir():
@@ -302,17 +322,31 @@ class _Watch:
         shell.events.register("post_run_cell", cls._installed.after)
 
     def before(self, info) -> None:
+        if self.stage._live is not None:
+            self.stage._live.begin_cell()
         if self.stage.result is None and self.stage._status["state"] != states.RUNNING:
             self.stage._set_state(states.RUNNING)
 
     def after(self, result) -> None:
         error = result.error_in_exec or result.error_before_exec
-        if error is None or self.stage.result is not None:
-            return
+        state, words = states.FINISHED, ""
         if isinstance(error, KeyboardInterrupt):
-            self.stage._set_state(states.INTERRUPTED, "stopped by the user")
-        else:
-            self.stage._set_state(states.FAILED, f"{type(error).__name__}: {error}"[:2000])
+            state, words = states.INTERRUPTED, "stopped by the user"
+        elif error is not None:
+            state, words = states.FAILED, f"{type(error).__name__}: {error}"[:2000]
+        if self.stage._live is not None:
+            self.stage._live.end_cell(state, words and f"{words}; run the cell again to go on")
+        if error is not None and self.stage.result is None:
+            self.stage._set_state(state, words)
+
+
+def _live_view(folder: Path):
+    """What shows a person how far a cell is; None where nobody looks."""
+    if _shell() is None:
+        return None
+    from workbench.ui.live import LiveView, watched_by_a_person
+
+    return LiveView(folder) if watched_by_a_person() else None
 
 
 def _shell():
