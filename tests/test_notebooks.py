@@ -11,8 +11,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from workbench.arena import Matches, collect
-from workbench.arena.parallel import SerialExecutor
+from workbench.arena import Matches, SerialExecutor, collect
 from workbench.cli import app
 from workbench.data.datasets import Dataset
 from workbench.pipeline import read_metrics

@@ -4,8 +4,9 @@ from workbench.arena.bradley_terry import BradleyTerry, bradley_terry
 from workbench.arena.collect import Collection, collect
 from workbench.arena.elo import Elo, elo, expected_score, settling_k
 from workbench.arena.entrants import Entrant, entrants
+from workbench.arena.executors import ClusterError, SerialExecutor, executor_at, local_executor
 from workbench.arena.matches import Matches, PairCounts, Score, wilson_interval
-from workbench.arena.parallel import SerialExecutor, Task, local_executor, play_many
+from workbench.arena.parallel import Task, play_many
 from workbench.arena.play import play
 from workbench.arena.population import Population, PopulationSettings
 from workbench.arena.ratings import Ratings, ratings
@@ -13,6 +14,7 @@ from workbench.arena.tournament import PairFailedWarning, TournamentIncomplete, 
 
 __all__ = [
     "BradleyTerry",
+    "ClusterError",
     "Collection",
     "Elo",
     "Entrant",
@@ -31,6 +33,7 @@ __all__ = [
     "collect",
     "elo",
     "entrants",
+    "executor_at",
     "expected_score",
     "local_executor",
     "play",

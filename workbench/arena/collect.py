@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,16 +60,28 @@ class Collection:
 
 @dataclass(frozen=True)
 class _Recording:
-    """Makes the recorder of one chunk of so many, in whatever process plays it."""
+    """Makes the recorder of one chunk of so many, in whatever process plays it.
+
+    The chunk's folder appears when it is whole. A chunk may be played twice, even at once, where a cluster took a worker for
+    dead that was not: the games are the same, and the first to be finished counts.
+    """
 
     folder: Path
     started: datetime
     chunks: int
 
-    def __call__(self, env: Env, ids: tuple[str, str], number: int) -> Recorder:
-        part = self.folder / f"{number:05d}"
-        shutil.rmtree(part, ignore_errors=True)  # what a killed worker left of this chunk
-        return Recorder(env, part, ids, started=self.started, numbers=share_of_numbers(number, self.chunks))
+    @contextmanager
+    def __call__(self, env: Env, ids: tuple[str, str], number: int) -> Iterator[Recorder]:
+        attempt = self.folder / f"{number:05d}.{secrets.token_hex(4)}"
+        numbers = share_of_numbers(number, self.chunks)
+        with Recorder(env, attempt, ids, started=self.started, numbers=numbers) as recorder:
+            yield recorder
+        try:
+            attempt.rename(self.folder / f"{number:05d}")
+        except OSError:
+            if not (self.folder / f"{number:05d}").is_dir():
+                raise
+            shutil.rmtree(attempt)
 
 
 def collect(
@@ -100,8 +114,8 @@ def collect(
         temperature: of both, or of `policy` and of whoever it meets.
         seed: decides all games, whatever the number of workers.
         games_per_chunk: how many a task plays.
-        workers, executor: how many local processes play, by default one a core; or any `concurrent.futures.Executor`
-            (see `run_tasks`).
+        workers, executor: how many local processes play, by default one a core; or any `concurrent.futures.Executor`.
+            Where `workbench run --executor` names a cluster, its workers play, and `workers` is not read.
         progress: called with (games finished, games in all).
 
     Raises:
@@ -115,7 +129,9 @@ def collect(
         raise ValueError(f"games={games}: expected at least one for each of {len(rivals)} opponents")
     tasks = _tasks(env_name, env_options or {}, learner, rivals, games, batch_size, temperature, seed, games_per_chunk)
     started = _claim(folder, tasks, seed)
-    recording = _Recording(folder / _PARTS, started, len(tasks))
+    shutil.rmtree(folder / _PARTS, ignore_errors=True)  # what killed workers left
+    parts = (folder / _PARTS / secrets.token_hex(4)).absolute()
+    recording = _Recording(parts, started, len(tasks))
     remove_partial(folder / "chunks")
     kept = {task.number: games for task in tasks if (games := _recall(folder, task)) is not None}
     before, clock = sum(map(len, kept.values())), time.perf_counter()
@@ -130,7 +146,7 @@ def collect(
         if isinstance(result, Exception):
             result.add_note(f"while collecting {task.first.id} against {task.second.id} at {env_name}")
             raise result
-        _move_in(folder, task, result)
+        _move_in(folder, parts, task, result)
         kept[task.number] = result
         tell()
     shutil.rmtree(folder / _PARTS, ignore_errors=True)
@@ -212,12 +228,20 @@ def _recall(folder: Path, task: Task) -> Matches | None:
         return None
 
 
-def _move_in(folder: Path, task: Task, matches: Matches) -> None:
+def _move_in(folder: Path, parts: Path, task: Task, matches: Matches) -> None:
     """Move a chunk's files into the dataset, then say it is done.
 
     Cut off in between, the chunk is played again: the same games under the same names take their own places.
+
+    Raises:
+        FileNotFoundError: the worker that played the chunk wrote to a disk that is not this machine's.
     """
-    part, target = folder / _PARTS / f"{task.number:05d}", folder / task.env_name
+    part, target = parts / f"{task.number:05d}", folder / task.env_name
+    if not part.is_dir():
+        raise FileNotFoundError(
+            f"{part}: what a worker recorded is not here; collecting on a cluster needs a file system that all its machines "
+            "share, with the same paths"
+        )
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted(part.rglob("*")):
         if file.is_file():

@@ -22,6 +22,7 @@ COLUMNS = {
     "policy_0": TEXT,
     "policy_1": TEXT,
     "outcome": "int8",
+    "payoff": "float64",
     "length": "int32",
     "end_reason": TEXT,
     "started": "datetime64[ns, UTC]",
@@ -92,7 +93,9 @@ class Matches:
 
     Args:
         table: a DataFrame with exactly the columns of `COLUMNS`, any order; rows keep their order. `policy_0` sat in
-            seat 0; `outcome` is +1 where it won, -1 where it lost, 0 where drawn; `length` in env steps; `started` in
+            seat 0; `outcome` is +1 where it won, -1 where it lost, 0 where drawn; `payoff` is what it won, and the other
+            lost: chips where the game has stakes, else the outcome, which is put in where the column is missing; `length`
+            in env steps; `started` in
             UTC; `seconds` the wall time the game lasted.
 
     Raises:
@@ -271,6 +274,8 @@ class Matches:
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    if "payoff" not in table.columns and "outcome" in table.columns:
+        table = table.assign(payoff=table["outcome"].astype("float64"))
     missing = [name for name in COLUMNS if name not in table.columns]
     unknown = [name for name in table.columns if name not in COLUMNS]
     if missing or unknown:

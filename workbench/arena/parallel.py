@@ -6,43 +6,24 @@ import hashlib
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, as_completed, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from workbench import envs
 from workbench.arena.entrants import Entrant, Source, entrants
+from workbench.arena.executors import ClusterError, chosen_executor, local_executor
 from workbench.arena.matches import Matches
 from workbench.arena.play import Recorder, play
 from workbench.envs.core import Env
+from workbench.policies.registry import find_policy
 
 _WATCH = "workbench-owner"
+_BATCH_SECONDS, _MOST_AT_ONCE = 0.02, 64  # what is given to a local process at once, where tasks are short
 RecorderFactory = Callable[[Env, tuple[str, str], int], AbstractContextManager[Recorder]]
-
-
-class SerialExecutor(Executor):
-    """Runs what is submitted at once, in this process: for a few short tasks, for debugging, and for tests."""
-
-    def submit(self, fn, /, *args, **kwargs) -> Future:
-        future: Future = Future()
-        future.set_running_or_notify_cancel()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-# Memory that workers free goes back to the system: about 50 MB less each while collecting gen1ou.
-_FRUGAL = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
-
-
-def local_executor(workers: int | None = None) -> Executor:
-    """Processes on this machine, one a core by default, kept for the next call and let go when idle (loky)."""
-    from joblib.externals.loky import cpu_count, get_reusable_executor  # its count heeds containers' limits
-
-    return get_reusable_executor(max_workers=workers or cpu_count(), timeout=60, env=_FRUGAL)
 
 
 @dataclass(frozen=True)
@@ -70,6 +51,11 @@ class Task:
     number: int = 0
     record: RecorderFactory | None = None
     owner: int = field(default_factory=os.getpid)
+
+    def placed(self) -> Task:
+        """The task with its paths made absolute, for a worker in another working directory."""
+        first, second = _placed(self.first), _placed(self.second)
+        return replace(self, first=first, second=second, env_options=_absolute(self.env_options))
 
     def run(self) -> Matches:
         """Make the env, load the players, play. Torch uses one thread meanwhile: workers share the cores."""
@@ -115,8 +101,8 @@ def play_many(
         pairings: who plays whom.
         env_name, env_options, batch_size: for `workbench.envs.make`, in each task.
         games: a pairing.
-        workers, executor: how many local processes play, by default one a core; or any `concurrent.futures.Executor`
-            (see `run_tasks`).
+        workers, executor: how many local processes play, by default one a core; or any `concurrent.futures.Executor`.
+            Where `workbench run --executor` names a cluster, its workers play, and `workers` is not read.
         record: see `Task`; must be picklable.
         progress: called with (games finished, games in all) after each pairing.
 
@@ -151,28 +137,24 @@ def run_tasks(
 ) -> Iterator[tuple[Task, Matches | Exception]]:
     """Each task with its result, or the exception it raised, as they finish.
 
-    A worker that dies takes its executor with it. Local processes (also those of `local_executor` or of loky itself) are
-    then replaced, and the tasks that had not finished run again, one at a time, so that only whoever kills a worker by
-    himself is reported. Any other executor is its owner's to replace: all it had not finished is reported.
+    Where neither is given, the environment may name an executor (see `chosen_executor`).
+
+    A worker that dies costs nothing but time. Local processes (also those of `local_executor` or of loky itself) are
+    replaced; the tasks that were given out run again, one at a time, so that only whoever kills a worker by himself is
+    reported; the others go on. A cluster does its workers' tasks again by itself. Any other executor is its owner's to
+    replace: all it had not finished is reported.
 
     Raises:
         ValueError: both workers and an executor.
+        ClusterError: the cluster cannot be reached.
     """
     from joblib.externals.loky import ProcessPoolExecutor
 
-    if workers is not None and executor is not None:
-        raise ValueError(
-            f"workers={workers} and an executor: expected one of them, since an executor has its own workers"
-        )
-    executor = executor or local_executor(workers)
-    broken = []
-    for task, result in _run(tasks, executor):
-        if isinstance(result, BrokenExecutor) and isinstance(executor, ProcessPoolExecutor):
-            broken.append(task)
-        else:
-            yield task, result
-    for task in broken:
-        yield from _run([task], local_executor(1))
+    executor = chosen_executor(workers, executor)
+    if isinstance(executor, ProcessPoolExecutor):
+        yield from _run_in_processes(tasks, executor)
+    else:
+        yield from _run([task.placed() for task in tasks], executor)
 
 
 def _run(tasks: Sequence[Task], executor: Executor) -> Iterator[tuple[Task, Matches | Exception]]:
@@ -185,13 +167,97 @@ def _run(tasks: Sequence[Task], executor: Executor) -> Iterator[tuple[Task, Matc
             for task in tasks[len(futures) :]:
                 yield task, error
         for future in as_completed(futures):
-            error = future.exception()
-            if error is not None and not isinstance(error, Exception):
-                raise error
-            yield futures[future], error or future.result()
+            yield futures[future], _result_of(future)
     finally:
         for future in futures:
             future.cancel()
+
+
+def _result_of(future: Future):
+    """What a finished future holds: its result, or the exception it ended with."""
+    if future.cancelled():
+        return ClusterError("the executor gave the task up: its scheduler is gone, or it was shut down")
+    error = future.exception()
+    if error is not None and not isinstance(error, Exception):
+        raise error
+    return error or future.result()
+
+
+def _run_in_processes(tasks: Sequence[Task], executor: Executor) -> Iterator[tuple[Task, Matches | Exception]]:
+    """`run_tasks` on local processes, with as many tasks given out as keep them busy; short ones several at once."""
+    processes = executor._max_workers
+    waiting, suspects = deque(tasks), []
+    given: dict[Future, list[Task]] = {}
+    size, broken = 1, False
+    try:
+        while waiting or given:
+            while waiting and not broken and len(given) < 2 * processes + 1:
+                batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
+                try:
+                    given[executor.submit(_Batch(batch))] = batch
+                except BrokenExecutor:
+                    waiting.extendleft(reversed(batch))
+                    broken = True
+                    break
+            for future in wait(given, return_when=FIRST_COMPLETED).done:
+                batch, outcome = given.pop(future), _result_of(future)
+                if isinstance(outcome, BrokenExecutor):
+                    suspects += batch
+                    broken = True
+                elif isinstance(outcome, Exception):
+                    yield batch[0], outcome
+                else:
+                    results, seconds = outcome
+                    yield from zip(batch, results, strict=False)
+                    waiting.extendleft(reversed(batch[len(results) :]))
+                    size = min(2 * size, _MOST_AT_ONCE, max(1, int(_BATCH_SECONDS * len(results) / max(seconds, 1e-9))))
+            if broken and not given:
+                for task in suspects:
+                    yield from _run([task], local_executor(1))
+                suspects, executor, broken = [], local_executor(processes), False
+    finally:
+        for future in given:
+            future.cancel()
+
+
+class _Batch:
+    """Tasks for one worker, done one after the other; called, it returns their results and the seconds they took.
+
+    One that raises ends a batch: if it was the first the error is raised, else it begins the next one.
+    """
+
+    def __init__(self, tasks: list[Task]):
+        self.tasks = tasks
+
+    def __call__(self) -> tuple[list[Matches], float]:
+        began = time.perf_counter()
+        results: list[Matches] = []
+        for task in self.tasks:
+            try:
+                results.append(task.run())
+            except Exception:
+                if not results:
+                    raise
+                break
+        return results, time.perf_counter() - began
+
+
+def _placed(entrant: Entrant) -> Entrant:
+    if not isinstance(entrant.source, str | Path):
+        return entrant
+    folder = find_policy(entrant.source)[1]
+    return entrant if folder is None else Entrant(entrant.id, folder.absolute())
+
+
+def _absolute(value):
+    """An option of an env, the paths of files and folders in it made absolute."""
+    if isinstance(value, dict):
+        return {key: _absolute(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_absolute(item) for item in value)
+    if isinstance(value, Path):
+        return value.absolute()
+    return str(Path(value).absolute()) if isinstance(value, str) and "/" in value and Path(value).exists() else value
 
 
 def _end_with(owner: int) -> None:

@@ -194,6 +194,7 @@ class _Table:
         # env 0 is reset with the seed itself, so that a game of a single env is found again by (seed, slot, number)
         self.timestep = env.reset(pairing.seed if number == 0 else int(game_seed(pairing.seed, number, 0) >> 1))
         self.played = np.zeros(env.batch_size, np.int64)
+        self.earned = np.zeros(env.batch_size)  # by seat 0, in the game under way
         self.swapped = np.zeros(env.batch_size, bool)
         self.seeds = self.timestep.game_seed.copy()
         self.started = np.full(env.batch_size, datetime.now(UTC), object)
@@ -231,12 +232,14 @@ class _Table:
         self.steps += 1
         if recorder is not None:
             recorder.after_step(_seen(timestep, live))
+        self.earned += timestep.reward[:, 0]
         over = timestep.done & live
         if not over.any():
             return 0
         for slot in np.flatnonzero(over):
             self.rows.append(((self.steps, int(self.slot[slot])), self._row(slot)))
         self.played[over] += 1
+        self.earned[timestep.done] = 0
         self.seeds[over] = timestep.game_seed[over]
         self.started[over] = datetime.now(UTC)
         self.clock[over] = time.perf_counter()
@@ -266,6 +269,7 @@ class _Table:
             "policy_0": first,
             "policy_1": second,
             "outcome": timestep.outcome[slot],
+            "payoff": self.earned[slot] if self.env.spec.stakes else timestep.outcome[slot],
             "length": timestep.length[slot],
             "end_reason": self.env.spec.end_reasons[timestep.end_reason[slot]],
             "started": self.started[slot],

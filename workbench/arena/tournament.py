@@ -78,8 +78,8 @@ def round_robin(
         players: ids and players, names or paths; or only the latter (see `workbench.arena.parallel.entrants`).
         seed: decides all games; a pair's games do not depend on who else takes part.
         self_play: everybody also plays itself.
-        workers, executor: how many local processes play, by default one a core; or any `concurrent.futures.Executor`
-            (see `run_tasks`).
+        workers, executor: how many local processes play, by default one a core; or any `concurrent.futures.Executor`.
+            Where `workbench run --executor` names a cluster, its workers play, and `workers` is not read.
         failures: what happens when all pairs were tried and some failed. `"raise"`: `TournamentIncomplete`; `"warn"`: a
             `PairFailedWarning` each, and the tournament ends without these pairs.
         folder: gets `matches.parquet` and `.csv`, `tournament_results.json`, `team_results/battle_log_*.csv` and
