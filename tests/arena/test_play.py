@@ -182,3 +182,13 @@ def test_bad_calls_are_refused(toys):
         play([env, make("rps", 2)], a, toys.Constant("b"), games=2)
     with pytest.raises(ValueError, match="a recorder follows one env"):
         play([env, toys.CoinEnv(2)], a, toys.Constant("b"), games=2, recorder=Watcher())
+
+
+def test_a_payoff_is_chips_where_there_are_stakes_and_the_outcome_elsewhere():
+    with make("kuhn", 8) as env:
+        table = play(env, "random", "kuhn/nash", games=400).table
+    assert set(table["payoff"].unique()) == {-2.0, -1.0, 1.0, 2.0}  # a pot of one or two chips, never split
+    assert (np.sign(table["payoff"]) == table["outcome"]).all()
+    with make("matrix", 4, payoff=[[0, -1, 3], [1, 0, -3], [-3, 3, 0]], rounds=2) as env:
+        table = play(env, "random", "random", games=200).table
+    assert table["payoff"].max() == 6.0 and table["payoff"].min() == -6.0  # both rounds count

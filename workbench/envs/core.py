@@ -75,6 +75,8 @@ class EnvSpec:
         observation: fields by name, in order.
         action: the heads.
         end_reasons: what the codes of `TimeStep.end_reason` mean.
+        stakes: games are for different amounts (chips): a game's payoff is the sum of its rewards. Otherwise it is the
+            outcome, and rewards may be shaped.
     """
 
     name: str
@@ -82,6 +84,7 @@ class EnvSpec:
     observation: dict[str, Field]
     action: ActionSpec
     end_reasons: tuple[str, ...] = ("rules", "time limit")
+    stakes: bool = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -91,7 +94,7 @@ class EnvSpec:
 
     def to_json(self) -> dict:
         described = asdict(self)
-        described.pop("end_reasons")
+        del described["end_reasons"], described["stakes"]
         return described
 
     @classmethod

@@ -62,6 +62,7 @@ class MatrixEnv(VectorisedEnv):
                 "other_last": Field((size,), names=options),
             },
             action=ActionSpec((Head("move", options),)),
+            stakes=True,
         )
         super().__init__(
             spec,

@@ -40,6 +40,7 @@ class KuhnEnv(VectorisedEnv):
             version=1,
             observation={"seat": _SEAT, "private": Field((3,), names=self.cards), "betting": Field((6,), names=moves)},
             action=ActionSpec((Head("move", ("pass", "bet")),)),
+            stakes=True,
         )
         game = {
             "deal": np.zeros((batch_size, 2), np.int64),
@@ -114,6 +115,7 @@ class LeducEnv(VectorisedEnv):
                 "betting": Field((16,), names=moves),
             },
             action=ActionSpec((Head("move", ("fold", "call", "raise")),)),
+            stakes=True,
         )
         game = {
             "deal": np.zeros((batch_size, 3), np.int64),
