@@ -7,7 +7,7 @@ from html import escape
 from workbench.pipeline.text import figure
 
 LINE, BAND, GREY, INK = "#0b57a4", "#cfe0f2", "#8a949e", "#1d2329"
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 300, 150, 46, 10, 8, 20
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 300, 150, 58, 10, 8, 20
 
 
 def bounds(value) -> tuple[float, float, float]:
@@ -24,7 +24,8 @@ def trend(points: dict[int, float | tuple], references: dict[str, float] | None 
     """
     references = references or {}
     drawn = {generation: bounds(value) for generation, value in sorted(points.items())}
-    low, high = _range([*(edge for item in drawn.values() for edge in item), *references.values()])
+    said = [*(edge for item in drawn.values() for edge in item), *references.values()]
+    low, high = _range(said)
     first, last = min(drawn), max(drawn)
 
     def across(generation: float) -> float:
@@ -34,7 +35,7 @@ def trend(points: dict[int, float | tuple], references: dict[str, float] | None 
     def down(value: float) -> float:
         return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * (value - low) / (high - low)
 
-    parts = [_frame(low, high, down, sorted(drawn), across)]
+    parts = [_frame((min(said), max(said)), down, sorted(drawn), across)]
     for name, value in references.items():
         parts.append(
             f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down(value):.1f}" y2="{down(value):.1f}" stroke="{GREY}" '
@@ -45,7 +46,7 @@ def trend(points: dict[int, float | tuple], references: dict[str, float] | None 
     parts.append(f'<polyline points="{path}" fill="none" stroke="{LINE}" stroke-width="1.6"/>')
     for generation, (centre, start, end) in drawn.items():
         x = across(generation)
-        said = f"generation {generation}: {figure(centre)}" + (
+        hover = f"generation {generation}: {figure(centre)}" + (
             f" [{figure(start)}, {figure(end)}]" if start != end else ""
         )
         whisker = (
@@ -54,18 +55,18 @@ def trend(points: dict[int, float | tuple], references: dict[str, float] | None 
             else ""
         )
         parts.append(
-            f"<g><title>{escape(said)}</title>{whisker}"
+            f"<g><title>{escape(hover)}</title>{whisker}"
             f'<circle cx="{x:.1f}" cy="{down(centre):.1f}" r="3" fill="{LINE}"/>'
             f'<circle cx="{x:.1f}" cy="{down(centre):.1f}" r="9" fill="#fff" fill-opacity="0"/></g>'
         )
     return _svg(_WIDTH, _HEIGHT, "".join(parts))
 
 
-def _frame(low: float, high: float, down, generations: list[int], across) -> str:
+def _frame(labelled: tuple[float, float], down, generations: list[int], across) -> str:
     ends = "".join(
-        f'<text x="{_LEFT - 6}" y="{down(value) + 3.5:.1f}" text-anchor="end" font-size="10" fill="{GREY}">{escape(figure(value, 3))}</text>'
+        f'<text x="{_LEFT - 6}" y="{down(value) + 3.5:.1f}" text-anchor="end" font-size="10" fill="{GREY}">{escape(figure(value))}</text>'
         f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{down(value):.1f}" y2="{down(value):.1f}" stroke="#eceff2"/>'
-        for value in (low, (low + high) / 2, high)
+        for value in dict.fromkeys(labelled)
     )
     every = max(1, -(-len(generations) // 8))
     ticks = "".join(

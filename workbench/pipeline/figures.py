@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
-from workbench.pipeline.page import table
+from workbench.pipeline.page import fold, table
 from workbench.pipeline.text import figure
 
 _BOUNDLESS = 1e300
+_MOST_ROWS = 12  # of a drawn table; a night of many generations rates many policies
 
 
 def gathered(metrics: dict) -> dict:
@@ -90,7 +91,7 @@ def interval_table(values: dict[str, tuple[float, float, float]]) -> str:
     """Numbers with intervals, the highest first, drawn as dots with whiskers on one scale."""
     low = min(item[1] for item in values.values())
     span = (max(item[2] for item in values.values()) - low) or 1.0
-    rows = []
+    rows: list[list[str]] = []
     for name, (centre, start, end) in sorted(values.items(), key=lambda item: -item[1][0]):
         left, middle, right = (6 + 248 * (place - low) / span for place in (start, centre, end))
         drawn = (
@@ -105,4 +106,6 @@ def interval_table(values: dict[str, tuple[float, float, float]]) -> str:
                 drawn,
             ]
         )
-    return table(["", "", "interval", ""], rows, numbers=(1,))
+    head = ["", "", "interval", ""]
+    rest = fold(f"{len(rows) - _MOST_ROWS} more", table(head, rows[_MOST_ROWS:], numbers=(1,)))
+    return table(head, rows[:_MOST_ROWS], numbers=(1,)) + (rest if len(rows) > _MOST_ROWS else "")

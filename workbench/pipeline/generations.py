@@ -13,9 +13,10 @@ from workbench.pipeline.summary import AVERAGED, Summary
 
 _TELLING = ("win_rate", "win rate", "elo", "loss", "accuracy", "exploitability", "return")
 _TRAINING = ("losses/entropy", "losses/approx_kl", "losses/policy_loss", "losses/value_loss")
+_FIRST_TRAINING = 3
 _SHOWN_TRAINING = ("losses/", "validation/")
 _SHOWN_BY_NAME = ("population/elo", "population/win_rate", "charts/episodic_return", "charts/win_rate")
-_MOST_FIGURES, _MOST_ROWS, _MOST_COLUMNS = 8, 24, 8
+_MOST_FIGURES, _MOST_ROWS, _MOST_COLUMNS, _MOST_REFERENCES = 8, 24, 8, 2
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _rank(name: str, values: dict) -> int | None:
     if any(isinstance(value, tuple) for value in values.values()):
         return 1
     if name in _TRAINING:
-        return 3 + _TRAINING.index(name)
+        return _FIRST_TRAINING + _TRAINING.index(name)
     return 2 if any(word in name.lower() for word in _TELLING) else None
 
 
@@ -95,22 +96,29 @@ def ratings_of_policies(entries: list[dict], summaries: dict[str, Summary]) -> l
     owner = {
         policy["id"]: entry["generation"]
         for entry in entries
-        for policy in summaries.get(entry["folder"], Summary()).policies.values()
-        if policy["trained_by"]
+        for policy in summaries.get(entry["folder"], Summary()).trained.values()
     }
     last, name, newest = next((item for item in reversed(rated) if item[1] == "rating"), rated[-1])
     values = {owner[who]: value for who, value in newest.items() if who in owner}
-    scale = "one scale"
-    if len(values) < 2:  # every generation was rated on its own
-        scale = "a scale of each generation's own"
+    together = len(values) > 1
+    if not together:  # every generation was rated on its own
         values = {
             owner[who]: value for _, other, by in rated if other == name for who, value in by.items() if who in owner
         }
     if not values:
         return []
-    others = sorted(((who, value[0]) for who, value in newest.items() if who not in owner), key=lambda item: -item[1])
-    title = f"{name} of what each generation trained"
-    return [Series(last["stage"], title, values, dict(others[:4]), rank=0, comparable=scale == "one scale", note=scale)]
+    low, high = min(value[1] for value in values.values()), max(value[2] for value in values.values())
+    others = {who: value[0] for who, value in newest.items() if who not in owner}
+    near = {who: abs(value - values[max(values)][0]) for who, value in others.items() if _is_near(value, low, high)}
+    nearest = {who: others[who] for who in sorted(near, key=near.get)[:_MOST_REFERENCES]}
+    title = f"{name} of the newest policy"
+    note = "one scale for all generations" if together else "a scale of each generation's own"
+    return [Series(last["stage"], title, values, nearest, rank=0, comparable=together, note=note)]
+
+
+def _is_near(value: float, low: float, high: float) -> bool:
+    """Whether a reference can be drawn beside values of that range without pressing them flat."""
+    return low - 2 * (high - low) <= value <= high + 2 * (high - low)
 
 
 def changed_parameters(entries: list[dict], summaries: dict[str, Summary]) -> dict[str, list[str]]:
@@ -143,18 +151,30 @@ def verdict(series: Series) -> str:
         bounds(series.values[generation]) for generation in (generations[0], generations[-1])
     )
     if low_end <= high_start and low_start <= high_end:
-        return "not told apart from the first: intervals overlap"
-    return f"{'better' if end > start else 'worse'} than the first: intervals apart"
+        return "not told apart: intervals overlap"
+    return f"{'better' if end > start else 'worse'}: intervals apart"
+
+
+def _telling_most(found: list[Series]) -> list[Series]:
+    """Which figures are drawn: half the places for results, half for training figures, none twice under two names."""
+    chosen: list[Series] = []
+    for series in sorted((series for series in found if series.rank is not None), key=lambda series: series.rank):
+        if len(series.values) > 1 and not any(series.values == other.values for other in chosen):
+            chosen.append(series)
+    results = [series for series in chosen if series.rank < _FIRST_TRAINING]
+    training = [series for series in chosen if series.rank >= _FIRST_TRAINING]
+    room = max(_MOST_FIGURES // 2, _MOST_FIGURES - len(training))
+    results = results[:room]
+    return results + training[: _MOST_FIGURES - len(results)]
 
 
 def small_figures(found: list[Series]) -> str:
     """The figures that answer the question at a glance; "" with fewer than two generations to compare."""
-    drawn = [series for series in found if series.rank is not None and len(series.values) > 1]
-    drawn.sort(key=lambda series: series.rank)
+    drawn = _telling_most(found)
     if not drawn:
         return ""
     blocks = []
-    for series in drawn[:_MOST_FIGURES]:
+    for series in drawn:
         last = series.values[max(series.values)]
         said = verdict(series)
         kind = "good" if said.startswith("better") else "bad" if said.startswith("worse") else "faint"

@@ -71,11 +71,9 @@ def _chain(folder: Path, entries: list[dict], summaries: dict[str, Summary]) -> 
         if is_interval_table(table_of)
         for who, value in table_of.items()
     }
-    parts = [
-        _ratings(entries, summaries),
-        small_figures(found),
-        picture(lineage_of(entries, summaries), entries, ratings),
-    ]
+    standing = _ratings(entries, summaries), picture(lineage_of(entries, summaries), entries, ratings)
+    beside = "".join(f"<div>{part}</div>" for part in standing if part)
+    parts = [small_figures(found), f'<div class="beside">{beside}</div>' if beside else ""]
     for generation in reversed(generations):
         among = [entry for entry in entries if entry["generation"] == generation]
         spent = sum(entry.get("seconds") or 0 for entry in among)

@@ -11,8 +11,8 @@ from workbench.pipeline.page import fold
 from workbench.pipeline.references import Reference
 from workbench.pipeline.summary import Summary
 
-_BOX, _TALL, _ACROSS, _DOWN, _MARGIN = 158, 40, 214, 66, 14
-_MOST_GENERATIONS = 6  # more of them are behind a fold: a picture is to be seen at a glance
+_BOX, _TALL, _ACROSS, _DOWN, _MARGIN = 168, 54, 226, 76, 14
+_MOST_GENERATIONS = 5  # more of them are behind a fold: a picture is to be seen at a glance
 _MOST_OF_ONE_STAGE = 4
 _GIVEN = ("policy", "policies", "dataset", "datasets")  # parameters that may name something from outside
 _REFERENCE = re.compile(r"\$\{(.*)\}@(\d+)(.*)")
@@ -49,8 +49,8 @@ class Lineage:
 def lineage_of(entries: list[dict], summaries: dict[str, Summary]) -> Lineage:
     """The lineage of the policies of one chain.
 
-    A stage's policy is in it if the stage says that it trained it, if it is called `policy`, or if another stage uses
-    it; of the rest only what these were made from, directly or not.
+    A stage's policy is in it if the stage has trained it or another stage uses it; of the rest only what these were made
+    from, directly or not.
     """
     ran = {(entry["stage"], entry["generation"]): entry for entry in entries}
     made_from = {
@@ -62,8 +62,8 @@ def lineage_of(entries: list[dict], summaries: dict[str, Summary]) -> Lineage:
     waiting = [
         (stage, generation, label)
         for (stage, generation), entry in ran.items()
-        for label, policy in summaries.get(entry["folder"], Summary()).policies.items()
-        if policy["trained_by"] or label == "policy" or (stage, generation, label) in used
+        for label in summaries.get(entry["folder"], Summary()).policies
+        if label in summaries[entry["folder"]].trained or (stage, generation, label) in used
     ]
     while waiting:
         key = waiting.pop(0)
@@ -217,12 +217,15 @@ def _box(node: Node, place: tuple[float, float], ratings: dict[str, str]) -> str
     fill, edge = _COLOURS[node.kind]
     rating = ratings.get(node.title, "") if node.kind == _POLICY else ""
     hover = ", ".join(filter(None, (node.key[2], node.title, node.about, rating)))
-    second = f"{rating} · {node.about}" if rating else node.about
+    lines = [
+        f'<text x="{x + 9}" y="{y + 30 + 15 * index}" font-size="11" fill="#66717d">{escape(_short(line, 27))}</text>'
+        for index, line in enumerate(filter(None, (node.about, rating)))
+    ]
     drawn = (
         f"<g><title>{escape(hover)}</title>"
         f'<rect x="{x}" y="{y}" width="{_BOX}" height="{_TALL}" rx="6" fill="{fill}" stroke="{edge}"/>'
         f'<text x="{x + 9}" y="{y + 17}" font-size="12.5" font-weight="600" fill="#1d2329">{escape(_short(node.title, 22))}</text>'
-        f'<text x="{x + 9}" y="{y + 32}" font-size="10.5" fill="#66717d">{escape(_short(second, 27))}</text></g>'
+        f"{''.join(lines)}</g>"
     )
     return f'<a href="{quote(node.folder)}/report.html">{drawn}</a>' if node.folder else drawn
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -32,41 +33,89 @@ def read_experiment(folder: Path) -> dict:
     return found
 
 
-def write_overview(outputs: Path | str) -> Path:
-    """Write the page over all experiments in a folder."""
+def write_overview(outputs: Path | str) -> Path | None:
+    """Write the page over everything in a folder: experiments, sweeps, stages run by hand, replays.
+
+    A sweep's own folder has a page of its own, which is left alone.
+    """
     outputs = Path(outputs)
-    found = [
-        (folder, read_experiment(folder)) for folder in outputs.iterdir() if (folder / "experiment.json").is_file()
-    ]
-    found.sort(key=lambda item: item[1].get("updated", ""), reverse=True)
-    rows = []
-    for folder, experiment in found:
-        stages = experiment["stages"]
-        done = sum(entry["state"] in DONE for entry in stages)
-        generations = max((entry["generation"] for entry in stages), default=0)
-        trouble = next(
-            (
-                entry.get("error", "")
-                for entry in stages
-                if entry["state"] not in (*DONE, "pending", "skipped", states.RUNNING)
-            ),
-            "",
-        )
-        rows.append(
-            [
-                f'<a href="{quote(folder.name)}/index.html"><b>{escape(experiment["name"])}</b></a><div class="faint small">{escape(experiment.get("description", "")[:140])}</div>',
-                chip(experiment["state"]),
-                f"{done}/{len(stages)}",
-                str(generations),
-                escape(duration(sum(entry.get("seconds") or 0 for entry in stages))),
-                escape(moment(experiment.get("updated"))),
-                f'<span class="error-text">{escape((trouble or experiment.get("message", ""))[:160])}</span>',
-            ]
-        )
+    if (outputs / "sweep.json").is_file():
+        return None
+    experiments = _newest_first(_experiment(path.parent) for path in outputs.glob("*/experiment.json"))
+    sweeps = _newest_first(_sweep(path.parent) for path in outputs.glob("*/sweep.json"))
+    by_hand = _newest_first(_stage(path.parent) for path in outputs.glob("manual/*/status.json"))
+    replays = _newest_first(_stage(path.parent) for path in outputs.glob("reruns/*/status.json"))
     head = ["experiment", "", "stages", "generations", "work", "last heard of (UTC)", ""]
-    body = "<h1>Experiments</h1>" + (table(head, rows, numbers=(2, 3)) if rows else "<p>none yet</p>")
+    body = "<h1>Experiments</h1>" + (table(head, experiments, numbers=(2, 3)) if experiments else "<p>none yet</p>")
+    head = ["", "", "last heard of (UTC)", ""]
+    for title, rows in (("Sweeps", sweeps), ("Run by hand", by_hand), ("Replays", replays)):
+        body += f"<h2>{title}</h2>" + table(head, rows) if rows else ""
     write_atomic(outputs / "index.html", page("Experiments", body, wide=True))
     return outputs / "index.html"
+
+
+def _newest_first(found: Iterable[tuple[str, list[str]]]) -> list[list[str]]:
+    return [row for _, row in sorted(found, key=lambda item: item[0], reverse=True)]
+
+
+def _experiment(folder: Path) -> tuple[str, list[str]]:
+    """When it was last heard of, and its row."""
+    try:
+        experiment = read_experiment(folder)
+    except ValueError as error:
+        return "", [escape(folder.name), "", "", "", "", "", _trouble(str(error))]
+    stages = experiment["stages"]
+    done = sum(entry["state"] in DONE for entry in stages)
+    bad = (entry for entry in stages if entry["state"] not in (*DONE, "pending", "skipped", states.RUNNING))
+    trouble = next((entry.get("error", "") for entry in bad), "") or experiment.get("message", "")
+    about = f'<div class="faint small">{escape(experiment.get("description", "")[:140])}</div>'
+    return experiment.get("updated", ""), [
+        _link(folder, "index.html", experiment["name"]) + about,
+        chip(experiment["state"]),
+        f"{done}/{len(stages)}",
+        str(max((entry["generation"] for entry in stages), default=0)),
+        escape(duration(sum(entry.get("seconds") or 0 for entry in stages))),
+        escape(moment(experiment.get("updated"))),
+        _trouble(trouble),
+    ]
+
+
+def _sweep(folder: Path) -> tuple[str, list[str]]:
+    try:
+        sweep = read_json(folder / "sweep.json", {})
+    except ValueError as error:
+        return "", [escape(folder.name), "", "", _trouble(str(error))]
+    state = chip(sweep["state"]) if sweep.get("state") else ""
+    updated = sweep.get("updated", "")
+    return updated, [
+        _link(folder, "index.html", sweep.get("name", folder.name)),
+        state,
+        escape(moment(updated)),
+        _trouble(sweep.get("message", "")),
+    ]
+
+
+def _stage(folder: Path) -> tuple[str, list[str]]:
+    """Of a stage that belongs to no experiment."""
+    try:
+        status = read_status(folder)
+    except ValueError as error:
+        return "", [escape(folder.name), "", "", _trouble(str(error))]
+    updated = status.get("updated", "")
+    name = _link(folder, "report.html", folder.name, folder.parent.name)
+    return updated, [name, chip(status["state"]), escape(moment(updated)), _trouble(status.get("message", ""))]
+
+
+def _link(folder: Path, file: str, name: str, *above: str) -> str:
+    """The name in bold, leading to the file where it is there."""
+    bold = f"<b>{escape(name)}</b>"
+    if not (folder / file).is_file():
+        return bold
+    return f'<a href="{quote("/".join((*above, folder.name, file)))}">{bold}</a>'
+
+
+def _trouble(text: str) -> str:
+    return f'<span class="error-text">{escape(text[:160])}</span>' if text else ""
 
 
 def moment(text: str | None) -> str:

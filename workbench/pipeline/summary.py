@@ -39,6 +39,13 @@ class Summary:
     parameters: dict = field(default_factory=dict)
     trouble: str = ""
 
+    @property
+    def trained(self) -> dict[str, dict]:
+        """Of the policies those that this stage has trained: the one it calls `policy`, else all that say so."""
+        if "policy" in self.policies:
+            return {"policy": self.policies["policy"]}
+        return {label: policy for label, policy in self.policies.items() if policy["trained_by"]}
+
 
 def summary_of(folder: Path, experiment_folder: Path) -> Summary:
     """The summary of the stage in a folder; one with `trouble` where its files are damaged."""
