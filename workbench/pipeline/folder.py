@@ -10,7 +10,7 @@ from workbench.files import PARTIAL
 _ABOUT_THE_RUN = {
     "request.json", "status.json", "progress.json", "result.json", "notebook.ipynb", "report.html", "thumbnail.png", "log.txt",
 }  # fmt: skip
-_TRACES = {"metrics.jsonl", "tensorboard"}
+_TRACES = {"metrics.jsonl", "tensorboard", "wandb"}
 
 
 def has_work(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from workbench.pipeline import status as states
 from workbench.pipeline.begin import GO_ON, NOT, Beginning, beginning
+from workbench.pipeline.control import remember_launch
 from workbench.pipeline.dependencies import code_files, code_reached
 from workbench.pipeline.display import PlainView, view
 from workbench.pipeline.experiment import Chain, Experiment, ExperimentError, StagePlan, resolve_parameters
@@ -71,6 +72,7 @@ def run(experiment: Experiment, settings: Settings | None = None, show: PlainVie
         if lock.previous:
             shown.say(f"the last run (process {lock.previous['pid']}) ended without a word; going on from what it left")
         reserve(folder)
+        remember_launch(folder)
         return _Run(experiment, settings, folder, shown).go()
 
 
