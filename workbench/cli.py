@@ -49,11 +49,17 @@ app = _App(
 )
 _out, _err = Console(highlight=False, width=None if sys.stdout.isatty() else 160), Console(stderr=True, highlight=False)
 _OutputDir = Annotated[Path, typer.Option(help="the folder that experiments go to")]
+_Executor = Annotated[
+    str, typer.Option(help="where stages, matches and collecting go: a Dask scheduler such as dask://10.0.0.5:8786")
+]
 
 
 @app.command()
 def run(
-    experiment: Annotated[Path, typer.Argument(help="an experiment's YAML file, e.g. params/quickstart.yaml")],
+    experiment: Annotated[
+        Path,
+        typer.Argument(help="an experiment's YAML file, e.g. params/quickstart.yaml, or its folder, to go on with it"),
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="stage.parameter=value, shared.seed=1, generations=3")
     ] = None,
@@ -63,6 +69,8 @@ def run(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="when a stage fails, run the other chains nevertheless")
     ] = False,
+    executor: _Executor = "",
+    name: Annotated[str, typer.Option(help="what to call it and its folder, instead of the file's own name")] = "",
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Run an experiment, or go on with it: finished stages are skipped, one that was cut off goes on from what it has done.
@@ -70,12 +78,13 @@ def run(
     Ends with 0 if all finished, 1 if a cell failed, 2 if refused before the start, 3 if somebody else runs it,
     4 if a stage was killed, 5 if out of time, 130 after Ctrl-C.
     """
-    from workbench.pipeline.load import load_experiment
+    from workbench.pipeline.launch import experiment_at, start_of
     from workbench.pipeline.runner import Settings
     from workbench.pipeline.runner import run as run_experiment
 
-    loaded = load_experiment(experiment, overrides or [])
-    code = run_experiment(loaded, Settings(output_dir, tuple(force or ()), keep_going))
+    loaded, output_dir = experiment_at(experiment, overrides or [], output_dir, name)
+    start = start_of(output_dir, executor)
+    code = run_experiment(loaded, Settings(output_dir, tuple(force or ()), keep_going, launch=start))
     _out.print(f"see {output_dir / loaded.name / 'index.html'}")
     raise typer.Exit(code)
 
@@ -212,6 +221,18 @@ def rerun(
         )
     with view() as show:
         raise typer.Exit(EXIT_CODES[replay(stage / "notebook.ipynb" if stage else Path(notebook), show, output_dir)])
+
+
+@app.command()
+def lab(
+    notebook: Annotated[str, typer.Argument(help="which is opened, by path or name: 20_dashboard")] = "00_tour",
+    port: Annotated[int | None, typer.Option(help="8888 or the next that is free, unless given")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser")] = True,
+) -> None:
+    """Open JupyterLab on the notebooks: on this machine only, behind a token; your own settings go before ours."""
+    from workbench.ui.lab import lab_arguments, run_lab
+
+    run_lab(lab_arguments(notebook, port=port, browser=browser))
 
 
 @app.command()
