@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from workbench.pipeline.stage import stage
     from workbench.policies import Policy, PolicySettings, load_policy, policy_names, register_policy
     from workbench.ui import plots
+    from workbench.ui.dashboard import Dashboard
+    from workbench.ui.runs import runs
 
 # Each name is imported when it is first used: `workbench status` needs no torch, a Kuhn poker run no Melee.
 _HOMES = {
@@ -49,6 +51,8 @@ _HOMES = {
     "workbench.learning": ("PPO", "Imitation", "ImitationSettings", "PPOSettings"),
     "workbench.pipeline.loggers": ("read_metrics",),
     "workbench.pipeline.stage": ("stage",),
+    "workbench.ui.dashboard": ("Dashboard",),
+    "workbench.ui.runs": ("runs",),
     "workbench.policies": ("Policy", "PolicySettings", "load_policy", "policy_names", "register_policy"),
 }
 
