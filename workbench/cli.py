@@ -123,6 +123,13 @@ def _experiment_folder(given: str, output_dir: Path) -> Path:
     raise ValueError(f"no experiment {name!r} in {output_dir}; {nearest(name, known)}")
 
 
+def _run_folder(given: str, output_dir: Path) -> Path:
+    """The folder of an experiment, a sweep or a stage."""
+    stage = _stage_folder(given, output_dir)
+    sweeps = [place for place in (Path(given), output_dir / given) if (place / "sweep.json").is_file()]
+    return stage or (sweeps[0] if sweeps else _experiment_folder(given, output_dir))
+
+
 def _stage_folder(given: str, output_dir: Path) -> Path | None:
     """A stage's folder, by its path or its executed notebook's, from here or from `output_dir`; None where it is none."""
     for place in (Path(given), output_dir / given):
@@ -233,6 +240,25 @@ def lab(
     from workbench.ui.lab import lab_arguments, run_lab
 
     run_lab(lab_arguments(notebook, port=port, browser=browser))
+
+
+@app.command()
+def share(
+    run: Annotated[str, typer.Argument(help="an experiment's or a sweep's name or folder, or a stage's folder")],
+    output: Annotated[Path | None, typer.Option(help="what to write; RUN-shared or RUN-shared.zip without it")] = None,
+    zipped: Annotated[bool, typer.Option("--zip", help="one zip instead of a folder")] = False,
+    policies: Annotated[bool, typer.Option("--policies", help="the policies too, weights and all")] = False,
+    datasets: Annotated[bool, typer.Option("--datasets", help="recorded games and other data too")] = False,
+    hide: Annotated[
+        list[str] | None, typer.Option(help="a name to take out, beyond the user's and the machine's (may be repeated)")
+    ] = None,
+    output_dir: _OutputDir = Path("outputs"),
+) -> None:
+    """Write a run as one folder or zip that another person opens anywhere, without names of its maker and machine."""
+    from workbench.pipeline import share as sharing
+
+    settings = sharing.Settings(policies, datasets, zipped, tuple(hide or ()))
+    _out.print(str(sharing.share(_run_folder(run, output_dir), output, settings)))
 
 
 @app.command()

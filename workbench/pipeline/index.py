@@ -31,13 +31,18 @@ def write_index(folder: Path | str) -> Path:
     return folder / "index.html"
 
 
-def render(folder: Path, experiment: dict) -> str:
-    """The page of an experiment."""
-    above = "the sweep" if (folder.parent / "sweep.json").is_file() else "all experiments"
+def render(folder: Path, experiment: dict, *, note: str = "") -> str:
+    """The page of an experiment.
+
+    Args:
+        note: HTML of a page that is handed out, of this moment and without the page over all experiments beside it.
+    """
+    in_sweep = (folder.parent / "sweep.json").is_file()
+    above = f'<a href="../index.html">{"the sweep" if in_sweep else "all experiments"}</a>'
     stages = experiment["stages"]
     summaries = {entry["folder"]: _summary(folder, entry) for entry in stages}
     parts = [
-        f'<div class="crumbs"><a href="../index.html">{above}</a></div>',
+        f'<div class="crumbs">{above if in_sweep or not note else ""}</div>',
         f"<h1>{escape(experiment['name'])}</h1>",
         f"<p>{escape(experiment['description'])}</p>" if experiment.get("description") else "",
         _banner(folder, experiment),
@@ -48,8 +53,9 @@ def render(folder: Path, experiment: dict) -> str:
         parts.append(f"<h2>{escape(chain)}</h2>" if chain else "")
         parts += _chain(folder, entries, summaries)
     parts.append(fold("every stage: when, how long, why", _all_stages(folder, stages)))
+    parts.append(note)
     parts.append(f"<footer>written {escape(moment(experiment.get('updated')))} UTC by workbench</footer>")
-    refresh = 30 if experiment["state"] == states.RUNNING else 0
+    refresh = 30 if experiment["state"] == states.RUNNING and not note else 0
     return page(experiment["name"], "\n".join(filter(None, parts)), wide=True, refresh=refresh)
 
 
