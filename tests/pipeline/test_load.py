@@ -47,9 +47,10 @@ def refused(load, text, *overrides):
 
 def values(experiment, stage, generation, results=()):
     chain = experiment.chains[0]
-    return resolve_parameters(
+    resolved = resolve_parameters(
         experiment, chain, chain.stages[stage], generation, dict(results), lambda path: "out/" + path
     )
+    return resolved.values, resolved.inputs, resolved.holds
 
 
 def result(name, path):

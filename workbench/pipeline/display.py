@@ -54,6 +54,9 @@ class PlainView:
     def __exit__(self, *exception):
         pass
 
+    def follow(self, experiment, record) -> None:
+        """Be told what runs: the experiment, and the record whose entries say how far it is."""
+
     def say(self, text: str, state: str = "") -> None:
         self.console.print(Text(text, style=STATE_COLOURS.get(state, "")), soft_wrap=True)
 

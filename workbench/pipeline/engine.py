@@ -11,7 +11,7 @@ import contextlib
 import time
 from dataclasses import asdict
 
-from jupyter_core.utils import ensure_event_loop, run_sync
+from jupyter_core.utils import ensure_async, ensure_event_loop, run_sync
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
@@ -25,6 +25,7 @@ from workbench.pipeline.outcome import Outcome, tail_of
 from workbench.pipeline.text import strip_colours, without_home
 
 ENGINE = "workbench"
+_HEEDS_WITHIN = 5.0  # seconds that a cell has to end after it was interrupted
 
 
 class Interrupted(KeyboardInterrupt):
@@ -137,6 +138,9 @@ class TruthfulClient(PapermillNotebookClient):
                 state = states.TIMED_OUT if isinstance(error, TimeLimit) else states.INTERRUPTED
                 self._fail(index, state, str(error) or "stopped by Ctrl-C")
                 return
+            if self._timed_out is not None:  # the cell took the interrupt for its end and went on
+                self._fail(index, states.TIMED_OUT, "")
+                return
             self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
 
     def _fail(self, index: int, state: str, error: str) -> None:
@@ -182,9 +186,24 @@ class TruthfulClient(PapermillNotebookClient):
         finally:
             alive.cancel()
 
-    async def _async_handle_timeout(self, timeout, cell=None):
-        self._timed_out = timeout
-        return await super()._async_handle_timeout(timeout, cell)
+    async def _async_poll_for_reply(self, msg_id, cell, timeout, task_poll_output_msg, task_poll_kernel_alive):
+        """Wait for a cell's end; interrupt it when its time is over, and give it up if it does not heed that."""
+        reply = asyncio.ensure_future(
+            super()._async_poll_for_reply(msg_id, cell, None, task_poll_output_msg, task_poll_kernel_alive)
+        )
+        try:
+            await asyncio.wait([reply], timeout=timeout)
+            if not reply.done():
+                self._timed_out = timeout
+                await ensure_async(self.km.interrupt_kernel())
+                await asyncio.wait([reply], timeout=_HEEDS_WITHIN)
+            if reply.done():
+                return reply.result()
+            raise CellTimeoutError.error_from_timeout_and_cell("Cell execution timed out", timeout, cell)
+        finally:
+            reply.cancel()
+            if self._timed_out is not None:
+                task_poll_kernel_alive.cancel()
 
     def output(self, outs, msg, display_id, cell_index):
         """Adds a stream's text to the same stream's last output, so that a talkative cell has one output."""
@@ -236,7 +255,6 @@ class TruthfulEngine(NBClientEngine):
             timeout=execution_timeout,
             startup_timeout=start_timeout,
             coalesce_streams=True,
-            interrupt_on_timeout=True,
             **settings,
         )
         return client.execute()

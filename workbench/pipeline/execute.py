@@ -30,7 +30,7 @@ from workbench.pipeline.files import read_json, write_atomic, write_json
 from workbench.pipeline.outcome import Outcome
 from workbench.pipeline.parameters import inject
 from workbench.pipeline.report import write_report
-from workbench.pipeline.status import EXIT_CODES, this_process, timestamp
+from workbench.pipeline.status import EXIT_CODES, STOP_NOTE, read_or_nothing, this_process, timestamp
 
 _PROGRESS = ("note", "done", "total", "pace", "eta")
 
@@ -51,6 +51,7 @@ class Supervisor:
             "experiment": request["experiment"],
             "generation": request["generation"],
             "attempt": request.get("attempt", 1),
+            "try": request.get("try"),
             "process": this_process(),
             "started": timestamp(),
             "ended": None,
@@ -69,7 +70,7 @@ class Supervisor:
 
     def write(self) -> None:
         with self._lock:
-            progress = read_json(self.folder / "progress.json", {})
+            progress = read_or_nothing(self.folder / "progress.json")
             self.status.update({key: progress.get(key) for key in _PROGRESS}, updated=timestamp())
             write_json(self.folder / "status.json", self.status)
 
@@ -105,7 +106,7 @@ def execute(folder: Path) -> str:
     supervisor = Supervisor(folder, request)
     outcome = Outcome()
     try:
-        _raise_on_signals(request.get("time_limit"))
+        _raise_on_signals(folder, request.get("time_limit"))
         supervisor.start()
         _end_with_the_runner()
         _run(folder, request, supervisor, outcome)
@@ -135,8 +136,8 @@ def _stamp(folder: Path, outcome: Outcome) -> None:
     if not path.exists():
         return
     notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-    result = read_json(folder / "result.json", {})
-    origin = result.get("provenance") or read_json(folder / "progress.json", {}).get("provenance", {})
+    result, progress = (read_or_nothing(folder / name) for name in ("result.json", "progress.json"))
+    origin = result.get("provenance") or progress.get("provenance", {})
     notebook.metadata.setdefault("workbench", {}).update(outcome=asdict(outcome), provenance=origin)
     write_atomic(path, nbformat.writes(notebook))
     NotebookNotary().sign(nbformat.reads(path.read_text(encoding="utf-8"), as_version=4))
@@ -162,7 +163,7 @@ def _run(folder: Path, request: dict, supervisor: Supervisor, outcome: Outcome) 
         )
 
 
-def _raise_on_signals(limit: float | None) -> None:
+def _raise_on_signals(folder: Path, limit: float | None) -> None:
     """Turn the first SIGTERM, SIGINT or end of the time limit into an exception; the runner's SIGKILL follows if need be."""
 
     def stop(number, frame):
@@ -170,12 +171,19 @@ def _raise_on_signals(limit: float | None) -> None:
             signal.signal(ignored, signal.SIG_IGN)
         if number == signal.SIGALRM:
             raise engine.TimeLimit(f"the stage ran longer than its time limit of {limit:g} s")
-        raise engine.Interrupted("stopped by Ctrl-C" if number == signal.SIGINT else "stopped by SIGTERM")
+        by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+        raise engine.Interrupted(_why_stopped(folder) or f"stopped by {by}")
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(number, stop)
     if limit:
         signal.setitimer(signal.ITIMER_REAL, limit)
+
+
+def _why_stopped(folder: Path) -> str:
+    """What whoever stops this stage has left as the reason; empty where nothing."""
+    note = folder / STOP_NOTE
+    return note.read_text(encoding="utf-8").strip() if note.exists() else ""
 
 
 def _end_with_the_runner() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.pipeline.parameters import ParameterError, Schema, check, interpret, nearest
-from workbench.pipeline.references import EVERY, METRICS, PREVIOUS, Reference, substitute
+from workbench.pipeline.references import EVERY, METRICS, PREVIOUS, Reference, find_references, substitute
+from workbench.pipeline.status import FINISHED, SKIPPED, UP_TO_DATE
 
 
 class ExperimentError(ValueError):
@@ -26,7 +27,10 @@ class StagePlan:
         generations: in which it runs.
         when: what must be true for it to run; None always.
         artifacts: names it hands on; None where the notebook does not let them be told.
-        time_limit: seconds, None without one.
+        time_limit: seconds, None without one; of each attempt.
+        cell_time_limit: seconds that each of its cells may take, None without one.
+        retries: how often it is tried again after it failed, was killed or ran out of time.
+        retry_delay: seconds before the first of these; doubled before each further one.
     """
 
     name: str
@@ -39,6 +43,9 @@ class StagePlan:
     when: Any = None
     artifacts: frozenset[str] | None = None
     time_limit: float | None = None
+    cell_time_limit: float | None = None
+    retries: int = 0
+    retry_delay: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -108,23 +115,58 @@ def latest_generation(reference: Reference, chain: Chain, stage: StagePlan, gene
     return runs_before, generation if runs_before and reference.reach != PREVIOUS else generation - 1
 
 
+def awaited(chain: Chain, stage: StagePlan, generation: int, state_of) -> tuple[str, int] | None:
+    """The first run (stage, generation) whose result a stage refers to and that has none to give; None where all have.
+
+    Args:
+        state_of: the state of a (stage, generation) of this chain. What was skipped stands back for the one before it.
+    """
+    written = (*written_parameters(stage, generation).values(), stage.when)
+    for reference in find_references(written):
+        if reference.is_constant:
+            continue
+        target = chain.stages[reference.stage]
+        _, latest = latest_generation(reference, chain, stage, generation)
+        for number in sorted((number for number in target.generations if number <= latest), reverse=True):
+            state = state_of(target.name, number)
+            if state not in (FINISHED, UP_TO_DATE, SKIPPED):
+                return target.name, number
+            if state != SKIPPED and reference.reach != EVERY:
+                break
+    return None
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a stage runs with, once what it refers to has been made.
+
+    Args:
+        values: all parameters, validated.
+        inputs: content hashes of the artifacts referred to, by reference.
+        paths: where these lie, relative to the experiment's folder.
+        holds: whether the stage's `when` does.
+    """
+
+    values: dict[str, Any]
+    inputs: dict[str, str]
+    paths: dict[str, str]
+    holds: bool
+
+
 def resolve_parameters(
     experiment: Experiment, chain: Chain, stage: StagePlan, generation: int, results: dict[tuple[str, int], dict], place
-) -> tuple[dict[str, Any], dict[str, str], bool]:
-    """The values a stage runs with, once what it refers to has been made.
+) -> Resolved:
+    """The values a stage runs with.
 
     Args:
         results: `result.json` by (stage, generation), of this chain.
         place: turns a path relative to the experiment's folder into the path a notebook is given.
 
-    Returns:
-        all parameters, validated; content hashes of the artifacts referred to, by reference; whether the stage's
-        `when` holds.
-
     Raises:
         ExperimentError: an artifact that the stage referred to did not finish with, or a value that does not fit.
     """
     inputs: dict[str, str] = {}
+    paths: dict[str, str] = {}
 
     def look_up(reference: Reference):
         if reference.is_constant:
@@ -135,17 +177,21 @@ def resolve_parameters(
         if not made:
             raise ExperimentError(f"stage {stage.name}: {reference.text}: stage {target.name!r} has no result yet")
         chosen = made if reference.reach == EVERY else made[-1:]
-        found = [_artifact(results[target.name, number], reference, stage, place, inputs, number) for number in chosen]
+        found = [
+            _artifact(results[target.name, number], reference, stage, place, (inputs, paths), number)
+            for number in chosen
+        ]
         return found if reference.reach == EVERY else found[0]
 
     written = {key: substitute(value, look_up) for key, value in written_parameters(stage, generation).items()}
     try:
-        return stage.schema.validate(written), inputs, stage.when is None or truth(substitute(stage.when, look_up))
+        values = stage.schema.validate(written)
+        return Resolved(values, inputs, paths, stage.when is None or truth(substitute(stage.when, look_up)))
     except ParameterError as error:
         raise ExperimentError(f"stage {stage.name}: {error}") from None
 
 
-def _artifact(result: dict, reference: Reference, stage: StagePlan, place, inputs: dict[str, str], generation: int):
+def _artifact(result: dict, reference: Reference, stage: StagePlan, place, noted: tuple[dict, dict], generation: int):
     if reference.path[0] == METRICS:
         found: Any = result["metrics"]
         keys = reference.path[1:]
@@ -162,14 +208,15 @@ def _artifact(result: dict, reference: Reference, stage: StagePlan, place, input
             raise ExperimentError(
                 f"stage {stage.name}: {reference.text}: {reference.stage} finished with no {key!r}; {nearest(key, known)}"
             ) from None
-    return found if reference.path[0] == METRICS else _placed(found, place, inputs, f"{reference.text}@{generation}")
+    return found if reference.path[0] == METRICS else _placed(found, place, noted, f"{reference.text}@{generation}")
 
 
-def _placed(found, place, inputs: dict[str, str], label: str):
-    """Paths out of an artifact's description, noting the hashes."""
+def _placed(found, place, noted: tuple[dict, dict], label: str):
+    """Paths out of an artifact's description, noting hashes and paths."""
     if isinstance(found, list):
-        return [_placed(item, place, inputs, f"{label}[{index}]") for index, item in enumerate(found)]
+        return [_placed(item, place, noted, f"{label}[{index}]") for index, item in enumerate(found)]
     if "path" not in found:
-        return {key: _placed(item, place, inputs, f"{label}.{key}") for key, item in found.items()}
-    inputs[label] = found["hash"]
+        return {key: _placed(item, place, noted, f"{label}.{key}") for key, item in found.items()}
+    inputs, paths = noted
+    inputs[label], paths[label] = found["hash"], found["path"]
     return place(found["path"])

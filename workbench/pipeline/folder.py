@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from workbench.files import PARTIAL
+from workbench.pipeline.status import STOP_NOTE
 
 _ABOUT_THE_RUN = {
     "request.json", "status.json", "progress.json", "result.json", "notebook.ipynb", "report.html", "thumbnail.png", "log.txt",
@@ -34,6 +35,7 @@ def prepare_to_go_on(folder: Path) -> None:
     """Remove what says how an earlier run went, and files that it had not finished writing; its work stays."""
     for name in _ABOUT_THE_RUN - {"request.json"}:  # which is replaced in one step
         (folder / name).unlink(missing_ok=True)
+    (folder / STOP_NOTE).unlink(missing_ok=True)
     for unfinished in sorted(folder.rglob(f".*{PARTIAL}")):
         _remove(unfinished)
 

@@ -8,9 +8,14 @@
         parameters: {games: 200}
         initial: {policy: random}      # in the first generation, which has no previous one
       finetune:
-        time_limit: 2h
+        time_limit: 2h                 # of an attempt; cell_time_limit: 30m of each of its cells
+        retries: 2                     # after it failed, was killed or ran out of time; going on from its checkpoint
+        retry_delay: 30s               # before the first retry, doubled before each further one, 15 minutes at most
         parameters:
           dataset: ${collect.dataset}
+
+`time_limit`, `cell_time_limit`, `retries` and `retry_delay` may stand at the top and then hold for all stages.
+A stage that was interrupted, by a person or by `--until`, is not retried.
 
 Several games in one file: `chains:`, each with `generations`, `shared` and `stages` of its own.
 """
@@ -47,9 +52,10 @@ from workbench.pipeline.references import (
 from workbench.pipeline.text import parse_duration
 
 SET_BY_RUNNER = "output_dir"
-_TOP = ("name", "description", "generations", "shared", "stages", "chains", "time_limit")
+_CONTROL = ("time_limit", "cell_time_limit", "retries", "retry_delay")
+_TOP = ("name", "description", "generations", "shared", "stages", "chains", *_CONTROL)
 _CHAIN = ("generations", "shared", "stages", "description")
-_STAGE = ("notebook", "parameters", "initial", "generations", "once", "when", "time_limit", "description")
+_STAGE = ("notebook", "parameters", "initial", "generations", "once", "when", "description", *_CONTROL)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -80,6 +86,7 @@ class _Reader:
     def __init__(self, file: Path, overrides: tuple[str, ...]):
         self.file, self.overrides = file, overrides
         self.problems: list[str] = []
+        self.control: dict = {}  # limits and retries that hold for all stages
         self.dotted: list[tuple[str, dict, list[str], object]] = []  # overrides of keys inside dicts, with their stage
 
     def read(self, document) -> Experiment:
@@ -92,8 +99,8 @@ class _Reader:
         chains = self._chains(document)
         self._override(chains, self._mapping(document.get("shared"), "shared"))
         self._raise()
-        limit = document.get("time_limit")
-        built = tuple(self._chain(key, chain, limit) for key, chain in chains.items())
+        self.control = {key: document[key] for key in _CONTROL if key in document}
+        built = tuple(self._chain(key, chain) for key, chain in chains.items())
         self._raise()
         return Experiment(name, self.file, built, str(document.get("description", "")), self.overrides)
 
@@ -165,7 +172,7 @@ class _Reader:
             known += ["shared", "generations", *(name for name in chains if name)]
             self.problems.append(f"override {text!r}: no stage {keys[0]!r}; {nearest(keys[0], dict.fromkeys(known))}")
         for stage in having if len(keys) > 1 else []:
-            if keys[1:] in (["time_limit"], ["when"], ["notebook"]):
+            if keys[1:] in ([key] for key in ("when", "notebook", *_CONTROL)):
                 stage[keys[1]] = value
                 continue
             if len(keys) > 2:
@@ -200,13 +207,13 @@ class _Reader:
 
     # -- building --------------------------------------------------------------------------------------------------
 
-    def _chain(self, name: str, chain: dict, limit) -> Chain:
+    def _chain(self, name: str, chain: dict) -> Chain:
         where = f"chain {name}: " if name else ""
         generations = self._count(chain.get("generations", Plain("1")), f"{where}generations")
         shared = chain["shared"]
         stages: dict[str, StagePlan] = {}
         for key, written in chain["stages"].items():
-            stage = self._stage(key, written, shared, generations, f"{where}stage {key}", limit)
+            stage = self._stage(key, written, shared, generations, f"{where}stage {key}")
             if stage is not None:
                 stages[key] = stage
         if not chain["stages"]:
@@ -223,7 +230,7 @@ class _Reader:
                 self._check(built, stage, f"{where}stage {stage.name}")
         return built
 
-    def _stage(self, name: str, written: dict, shared: dict, generations: int, where: str, limit) -> StagePlan | None:
+    def _stage(self, name: str, written: dict, shared: dict, generations: int, where: str) -> StagePlan | None:
         self._known(written, _STAGE, where)
         if not _NAME.fullmatch(name) or name in RESERVED:
             self.problems.append(
@@ -257,7 +264,7 @@ class _Reader:
             generations=self._generations(written, generations, where),
             when=written.get("when"),
             artifacts=None if artifacts is None else frozenset(artifacts),
-            time_limit=self._limit(written.get("time_limit", limit), where),
+            **self._limits({**self.control, **written}, where),
         )
 
     def _count(self, value, where: str) -> int:
@@ -267,14 +274,20 @@ class _Reader:
             return 1
         return count
 
-    def _limit(self, value, where: str) -> float | None:
-        if value is None or resolve(value) is None:
-            return None
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.problems.append(f"{self.file}: {where}: time_limit: {error}")
-            return None
+    def _limits(self, written: dict, where: str) -> dict:
+        """Time limits and retries, as `StagePlan` takes them."""
+        found: dict = {}
+        for key in ("time_limit", "cell_time_limit", "retry_delay"):
+            if resolve(written.get(key)) is not None:
+                try:
+                    found[key] = parse_duration(written[key])
+                except ValueError as error:
+                    self.problems.append(f"{self.file}: {where}: {key}: {error}")
+        retries = resolve(written.get("retries", 0))
+        if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+            self.problems.append(f"{self.file}: {where}: retries: expected a whole number from 0, got {retries!r}")
+            return found
+        return {**found, "retries": retries}
 
     def _generations(self, written: dict, total: int, where: str) -> tuple[int, ...]:
         given = resolve(written.get("generations"))

@@ -30,29 +30,31 @@ class Outcome:
     tail: str = ""
 
 
-def mark_abandoned(path: Path, state: str, error: str, cell: int | None) -> None:
+def mark_abandoned(path: Path, state: str, error: str, cell: int | None) -> str:
     """Correct an executed notebook whose process was killed before it could: the cell that ran failed, and says so.
 
     Args:
         cell: index of the cell that ran last, as `status.json` says; None where none had begun.
+
+    Returns:
+        the last lines which that cell had put out, as far as they were saved.
     """
     notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    tail = ""
     for index, found in enumerate(notebook.cells):
         about = found.metadata.setdefault("papermill", {})
         if cell is not None and index < cell:
             about["status"] = "completed"
         elif index == cell:
+            tail = tail_of(found)
             about.update(status="failed", exception=True)
-            notebook.metadata.setdefault("workbench", {})["outcome"] = asdict(
-                Outcome(state, index, error, tail_of(found))
-            )
             if found.cell_type == "code":
                 said = nbformat.v4.new_output("error", ename="Abandoned", evalue=error, traceback=[f"{state}: {error}"])
                 found.outputs.append(said)
-    if cell is None:
-        notebook.metadata.setdefault("workbench", {})["outcome"] = asdict(Outcome(state, None, error, ""))
+    notebook.metadata.setdefault("workbench", {})["outcome"] = asdict(Outcome(state, cell, error, tail))
     notebook.metadata.setdefault("papermill", {})["exception"] = True
     write_atomic(path, nbformat.writes(notebook))
+    return tail
 
 
 def tail_of(cell) -> str:

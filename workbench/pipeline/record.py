@@ -10,7 +10,7 @@ from workbench.pipeline import status as states
 from workbench.pipeline.experiment import Chain, Experiment, StagePlan
 from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.index import write_index
-from workbench.pipeline.status import PENDING, SKIPPED, UP_TO_DATE, seconds_of, this_process, timestamp
+from workbench.pipeline.status import PENDING, UP_TO_DATE, seconds_of, this_process, timestamp
 
 _INDEX_EVERY = 30.0  # seconds between two writes of the page while a stage runs
 
@@ -78,17 +78,40 @@ class Record:
         self._indexed = time.monotonic()
         try:
             write_index(self.folder)
-        except OSError as error:
+        except Exception as error:  # a page that cannot be drawn must not end a night
             self._say(f"{self.folder / 'index.html'} could not be written: {error}")
 
-    def expected(self, entry: dict) -> float | None:
-        """Seconds that a stage takes, measured: this one's last run, else the latest generation's that is known."""
+    def expected(self, entry: dict, what: str = "took") -> float | None:
+        """What a stage takes, as measured: when this one ran last, else the latest that is known of its kind; None unknown.
+
+        Args:
+            what: `took` (seconds), `bytes` on the disk, or `memory` (bytes).
+        """
+        before = self.earlier.get(entry["folder"], {})
         alike = [
-            other["took"]
+            other[what]
             for other in (*self.earlier.values(), *self.entries)
-            if other.get("took") and (other["chain"], other["stage"]) == (entry["chain"], entry["stage"])
+            if other.get(what) and (other["chain"], other["stage"]) == (entry["chain"], entry["stage"])
         ]
-        return entry.get("took") or (alike[-1] if alike else None)
+        return entry.get(what) or before.get(what) or (alike[-1] if alike else None)
+
+    def spent(self, entry: dict) -> float:
+        """Seconds that a stage which goes on has run for already, in this run or an earlier one."""
+        return entry["seconds"] or self.earlier.get(entry["folder"], {}).get("seconds") or 0.0
+
+    def still_takes(self, entry: dict) -> float | None:
+        """Seconds that a stage still takes, once begun; None while unknown."""
+        usual = self.expected(entry)
+        cut_off = self.earlier.get(entry["folder"], {}).get("state") not in (states.FINISHED, UP_TO_DATE)
+        return usual if usual is None or not cut_off else max(0.0, usual - self.spent(entry))
+
+    def needs(self) -> tuple[float, float]:
+        """Bytes of disk that all stages take which no earlier run has finished, and the most memory that one of them
+        takes; as far as it was measured."""
+        done = {folder for folder, entry in self.earlier.items() if entry["state"] in (states.FINISHED, UP_TO_DATE)}
+        ahead = [entry for entry in self.entries if entry["folder"] not in done]
+        disk = sum(self.expected(entry, "bytes") or 0 for entry in ahead)
+        return disk, max((self.expected(entry, "memory") or 0 for entry in ahead), default=0)
 
     def left(self, now: dict, status: dict | None = None) -> float | None:
         """Seconds until the experiment's end, from how long the same stages took before; None while unknown.
@@ -102,10 +125,6 @@ class Record:
             left = max(0.0, usual - (time.time() - seconds_of(now["started"])))
         ahead = [self.expected(entry) for entry in self.entries if entry["state"] == PENDING]
         return None if left is None or None in ahead else left + sum(ahead)
-
-    def finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return all(entry["state"] in (states.FINISHED, UP_TO_DATE, SKIPPED) for entry in self.entries)
 
 
 def stage_folder(chain: Chain, generation: int, stage: StagePlan) -> str:

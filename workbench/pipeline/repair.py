@@ -9,7 +9,7 @@ from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.index import read_experiment, write_index
 from workbench.pipeline.lock import Lock, Locked
 from workbench.pipeline.report import write_report
-from workbench.pipeline.status import read_status
+from workbench.pipeline.status import read_or_nothing, read_status
 from workbench.pipeline.supervise import end_leftovers, write_end
 
 
@@ -36,7 +36,7 @@ def _repair(folder: Path) -> None:
     for entry in found["stages"]:
         place = folder / entry["folder"]
         entry.pop("progress", None)
-        if (place / "request.json").exists() and read_json(place / "status.json", {}).get("state") == states.RUNNING:
+        if (place / "request.json").exists() and read_or_nothing(place / "status.json").get("state") == states.RUNNING:
             end_leftovers(place)
             message = read_status(place)["message"]
             write_end(place, states.DIED, message)

@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 from workbench.pipeline.begin import ASIDE, GO_ON
-from workbench.pipeline.experiment import StagePlan
-from workbench.pipeline.files import read_json, write_json
+from workbench.pipeline.experiment import Resolved, StagePlan
+from workbench.pipeline.files import write_json
 from workbench.pipeline.folder import clear, place_aside, prepare_to_go_on
 from workbench.pipeline.parameters import literal
 from workbench.pipeline.references import Reference
+from workbench.pipeline.status import read_or_nothing
 from workbench.pipeline.supervise import end_leftovers
 
 
@@ -24,7 +25,7 @@ def make_ready(folder: Path, how: str) -> int:
     Returns:
         how often the stage was begun before, with the work that is there.
     """
-    before = read_json(folder / "request.json", {}) if how == GO_ON else {}
+    before = read_or_nothing(folder / "request.json") if how == GO_ON else {}
     if folder.exists():
         end_leftovers(folder)
         if how == GO_ON:
@@ -37,30 +38,27 @@ def make_ready(folder: Path, how: str) -> int:
     return before.get("attempt", 0)
 
 
-def write_request(
-    folder: Path, stage: StagePlan, values: dict, inputs: dict[str, str], *, experiment_folder: Path, **more
-) -> dict:
+def write_request(folder: Path, stage: StagePlan, resolved: Resolved, *, experiment_folder: Path, **more) -> None:
     """Write `request.json`.
 
     Args:
-        values: the stage's parameters.
-        inputs: hashes of the artifacts they refer to, by reference.
+        resolved: the stage's parameters, and what they refer to.
         more: what else the request says.
     """
-    injected = {**values, "output_dir": Path(os.path.relpath(folder)).as_posix()}
+    injected = {**resolved.values, "output_dir": Path(os.path.relpath(folder)).as_posix()}
     request = {
         "stage": stage.name,
         "experiment_folder": Path(os.path.relpath(experiment_folder, folder)).as_posix(),
         "notebook": stage.notebook.as_posix(),
-        "parameters": values,
-        "inputs": inputs,
-        "parents": parents(inputs),
+        "parameters": resolved.values,
+        "inputs": resolved.inputs,
+        "parents": parents(resolved.inputs),
         "time_limit": stage.time_limit,
+        "cell_time_limit": stage.cell_time_limit,
         **more,
         "injected": {name: literal(value) for name, value in injected.items()},
     }
     write_json(folder / "request.json", request)
-    return request
 
 
 def parents(inputs: dict[str, str]) -> list[str]:

@@ -5,50 +5,55 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from workbench.pipeline import status as states
 from workbench.pipeline.begin import GO_ON, NOT, Beginning, beginning
+from workbench.pipeline.confine import check_resolved
 from workbench.pipeline.control import remember_launch
 from workbench.pipeline.dependencies import code_files, code_reached
 from workbench.pipeline.display import PlainView, view
-from workbench.pipeline.experiment import Chain, Experiment, ExperimentError, StagePlan, resolve_parameters
+from workbench.pipeline.experiment import (
+    Chain,
+    Experiment,
+    Resolved,
+    StagePlan,
+    awaited,
+    resolve_parameters,
+)
 from workbench.pipeline.files import read_json, reserve
 from workbench.pipeline.fingerprint import fingerprint
+from workbench.pipeline.inputs import Inputs
 from workbench.pipeline.lock import Lock
 from workbench.pipeline.notebook_io import read_notebook
+from workbench.pipeline.notify import tell
 from workbench.pipeline.record import Record, title_of
 from workbench.pipeline.request import make_ready, write_request
-from workbench.pipeline.status import EXIT_CODES, SKIPPED, UP_TO_DATE, read_status, timestamp
-from workbench.pipeline.supervise import Supervised
+from workbench.pipeline.room import Footprint, NoRoom, Room, taken
+from workbench.pipeline.settings import Settings
+from workbench.pipeline.sharing import shared
+from workbench.pipeline.status import EXIT_CODES, PENDING, SKIPPED, UP_TO_DATE, read_status, timestamp
+from workbench.pipeline.supervise import Supervised, note_stop, write_end
 from workbench.pipeline.text import duration
+from workbench.pipeline.until import too_late, words
+
+_DONE = (states.FINISHED, UP_TO_DATE, SKIPPED)
+_RETRIED = (states.FAILED, states.KILLED, states.TIMED_OUT, states.DIED)
+_LONGEST_DELAY = 900.0  # seconds before a retry
 
 
 class _Stop(BaseException):
-    """The runner was asked to stop."""
-
-    def __init__(self, number: int):
-        self.number = number
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How an experiment is run.
+    """The run has to stop now.
 
     Args:
-        output_dir: where experiments go; this one's folder is made in it.
-        force: names of stages to run again although nothing changed.
-        keep_going: when a stage fails, run the other chains nevertheless; they do not depend on it.
-        launch: starts a stage, given its folder and time limit; what it returns waits and stops as `Supervised` does, which
-            is the default. By another one a stage runs elsewhere, or is shared with a sweep's other combinations.
+        number: the signal that asked for it, or by which a stage is asked to stop.
+        state: what the run ends as.
+        reason: why, in words; empty after a signal.
     """
 
-    output_dir: Path = Path("outputs")
-    force: tuple[str, ...] = ()
-    keep_going: bool = False
-    launch: Callable[[Path, float | None], Supervised] | None = None
+    def __init__(self, number: int, state: str = states.INTERRUPTED, reason: str = ""):
+        self.number, self.state, self.reason = number, state, reason
 
 
 def run(experiment: Experiment, settings: Settings | None = None, show: PlainView | None = None) -> int:
@@ -59,21 +64,23 @@ def run(experiment: Experiment, settings: Settings | None = None, show: PlainVie
 
     Raises:
         Locked: another process runs it.
-        ExperimentError: a reference that turned out to have no value that fits.
+        NoRoom: too little disk or memory to begin with.
+        ExperimentError: settings that do not fit, a parameter that names a path it may not, or a reference that turned out to have no value that fits.
     """
     settings = settings or Settings()
-    known = [stage.name for _, _, stage in experiment.runs()]
-    for name in settings.force:
-        if name not in known:
-            raise ExperimentError(f"--force {name}: no such stage; there are {', '.join(dict.fromkeys(known))}")
+    settings.check(experiment)
     folder = settings.output_dir / experiment.name
     folder.mkdir(parents=True, exist_ok=True)
-    with Lock(folder / "run.lock") as lock, show or view() as shown:
-        if lock.previous:
-            shown.say(f"the last run (process {lock.previous['pid']}) ended without a word; going on from what it left")
-        reserve(folder)
-        remember_launch(folder)
-        return _Run(experiment, settings, folder, shown).go()
+    with show or view() as shown:
+        with Lock(folder / "run.lock") as lock:
+            if lock.previous:
+                shown.say(
+                    f"the last run (process {lock.previous['pid']}) ended without a word; going on from what it left"
+                )
+            remember_launch(folder)
+            code = _Run(experiment, settings, folder, shown).go()
+        tell(folder, code, settings.on_finish, settings.webhook, shown.say)
+    return code
 
 
 class _Run:
@@ -82,124 +89,234 @@ class _Run:
         self.code = code_files()
         self.results: dict[str, dict[tuple[str, int], dict]] = {chain.name: {} for chain in experiment.chains}
         self.record = Record(experiment, folder, shown.say)
-        self.stopped_by: int | None = None
+        self.room = Room(folder, settings.min_disk, settings.min_memory)
+        self.stop: _Stop | None = None
         self._starting, self._asked = False, None  # a signal that comes while a process starts waits for it
 
     def go(self) -> int:
+        lacking = self.room.lacks(*self.record.needs())
+        if lacking:
+            raise NoRoom(f"not started: {lacking}")
+        reserve(self.folder)
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        state = states.FAILED
+        state, message = states.FAILED, ""
         try:
             self.record.write(states.RUNNING)
-            state = self._go()
+            self.show.follow(self.experiment, self.record)
+            self._go()
         except _Stop as stop:
-            self.stopped_by = stop.number
-            state = states.INTERRUPTED
+            self.stop = stop
             for entry in self.record.entries:
                 if entry["state"] == states.RUNNING:
-                    entry["state"] = state
+                    entry["state"] = states.INTERRUPTED
         except BaseException as error:
             self.record.write(states.FAILED, f"{type(error).__name__}: {error}")
             raise
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        self.record.write(state)
-        self._say_end(state)
-        return 143 if self.stopped_by == signal.SIGTERM else EXIT_CODES[state]
+        state, message = self._verdict()
+        self.record.write(state, message)
+        self._say_end(state, message)
+        return 143 if state == states.INTERRUPTED and self.stop.number == signal.SIGTERM else EXIT_CODES[state]
 
-    def _go(self) -> str:
-        failed: dict[str, str] = {}  # how the first stage of a chain that failed did so
+    def _verdict(self) -> tuple[str, str]:
+        """The state the run ends in, and why, in words."""
+        failed = next((entry["state"] for entry in self.record.entries if entry["state"] in _RETRIED), None)
+        reason = self.stop.reason if self.stop else ""
+        if self.stop and (failed is None or self.stop.state == states.INTERRUPTED):
+            return self.stop.state, reason
+        if failed is not None:
+            return failed, reason
+        waiting = [entry for entry in self.record.entries if entry["state"] == PENDING]
+        if waiting:
+            return states.PAUSED, f"{len(waiting)} stages were not started, to be over at {words(self.settings.until)}"
+        return states.FINISHED, ""
+
+    def _go(self) -> None:
         for (chain, generation, stage), entry in zip(self.experiment.runs(), self.record.entries, strict=True):
-            if chain.name in failed:
+            if self._stands_in_the_way(chain, generation, stage, entry):
                 continue
-            state = self._stage(chain, generation, stage, entry)
-            if state not in (states.FINISHED, UP_TO_DATE, SKIPPED):
-                failed[chain.name] = state
-                if not self.settings.keep_going:
-                    break
-        return next(iter(failed.values()), states.FINISHED)
+            self._stage(chain, generation, stage, entry)
+            if entry["state"] not in (*_DONE, PENDING) and not self.settings.keep_going:
+                return
 
-    def _stage(self, chain: Chain, generation: int, stage: StagePlan, entry: dict) -> str:
+    def _stands_in_the_way(self, chain: Chain, generation: int, stage: StagePlan, entry: dict) -> bool:
+        """Whether something that a stage refers to failed, or was not begun; noted in its entry."""
+        found = {(one["stage"], one["generation"]): one for one in self.record.entries if one["chain"] == chain.name}
+        awaits = awaited(chain, stage, generation, lambda *which: found[which]["state"])
+        if awaits is None:
+            return False
+        title = title_of(found[awaits], self.experiment)
+        if found[awaits]["state"] == PENDING:
+            entry["why"] = f"waits for {title}"
+        else:
+            entry.update(state=states.BLOCKED, why=f"blocked by {title}: {found[awaits]['state']}")
+        self.record.write(states.RUNNING)
+        self.show.stage_ended(title_of(entry, self.experiment), entry["state"], 0, entry["why"])
+        return True
+
+    def _stage(self, chain: Chain, generation: int, stage: StagePlan, entry: dict) -> None:
+        """Bring one stage to its end, with as many attempts as it has; its entry says how that was."""
         folder = self.folder / entry["folder"]
         title = title_of(entry, self.experiment)
-        values, inputs, holds = resolve_parameters(
-            self.experiment, chain, stage, generation, self.results[chain.name], self._place
-        )
-        if not holds:
+        resolved = resolve_parameters(self.experiment, chain, stage, generation, self.results[chain.name], self._place)
+        if not resolved.holds:
             entry.update(state=SKIPPED, why="its `when` does not hold")
             self.show.stage_ended(title, SKIPPED, 0, entry["why"])
-            return SKIPPED
+            return
+        check_resolved(stage, resolved, self.folder, self.settings.roots(self.experiment))
         notebook = read_notebook(stage.notebook)
-        asked = fingerprint(
-            notebook, {key: value for key, value in values.items() if key != "output_dir"}, inputs, self.code
-        )
-        begin = beginning(folder, self.folder, asked, force=stage.name in self.settings.force)
-        if begin.how == NOT:
-            self._keep(chain, generation, stage, entry, folder)
-            self.show.stage_ended(title, UP_TO_DATE, 0, "")
-            return UP_TO_DATE
-        reached = code_reached(notebook, values)
-        made = self._run_notebook(
-            chain, generation, stage, entry, begin, values, inputs, {"fingerprint": asked, "reached": reached}
-        )
-        if made == states.FINISHED:
-            self.results[chain.name][stage.name, generation] = read_json(folder / "result.json")
-        return made
+        values = {key: value for key, value in resolved.values.items() if key != "output_dir"}
+        asked = fingerprint(notebook, values, resolved.inputs, self.code)
+        inputs = Inputs(resolved.inputs, resolved.paths, self.folder)
+        for attempt in range(1, stage.retries + 2):
+            begin = beginning(
+                folder,
+                self.folder,
+                asked,
+                force=stage.name in self.settings.force and attempt == 1,
+                keep=self.settings.keep_results,
+                seen=inputs.seen,
+            )
+            if begin.how == NOT:
+                self._keep(chain, generation, stage, entry, folder, begin.why)
+                return
+            if self._has_to_wait(entry, title):
+                return
+            more = {
+                "experiment": self.experiment.name,
+                "chain": chain.name,
+                "generation": generation,
+                "try": {"number": attempt, "of": stage.retries + 1},
+                "resuming": begin.how == GO_ON,
+                "fingerprint": asked,
+                "reached": code_reached(notebook, resolved.values),
+            }
+            self._attempt(stage, entry, begin, resolved, inputs, more)
+            if entry["state"] == states.FINISHED:
+                self.results[chain.name][stage.name, generation] = read_json(folder / "result.json")
+            if entry["state"] not in _RETRIED or attempt > stage.retries:
+                return
+            self._wait_to_retry(stage, entry, attempt, title)
 
-    def _run_notebook(
-        self, chain, generation, stage: StagePlan, entry: dict, begin: Beginning, values, inputs, asked: dict
-    ) -> str:
-        """Run a stage's notebook to its end, and record how that was."""
+    def _has_to_wait(self, entry: dict, title: str) -> bool:
+        """Whether a stage is not begun because it would not be over in time.
+
+        Raises:
+            _Stop: there is no room for it.
+        """
+        lacking = self.room.lacks(self.record.expected(entry, "bytes") or 0, self.record.expected(entry, "memory") or 0)
+        if lacking:
+            entry["why"] = f"not started: {lacking}"
+            raise _Stop(signal.SIGTERM, states.OUT_OF_ROOM, f"{title} was not started: {lacking}")
+        if self.settings.until is None:
+            return False
+        late = too_late(self.settings.until, self.record.still_takes(entry))
+        if late:
+            entry.update(state=PENDING, why=late)
+            self.record.write(states.RUNNING)
+            self.show.stage_ended(title, PENDING, 0, late)
+        return bool(late)
+
+    def _attempt(
+        self, stage: StagePlan, entry: dict, begin: Beginning, resolved: Resolved, inputs: Inputs, more: dict
+    ) -> None:
+        """Run a stage's notebook to its end, once, and record how that was."""
         folder, title = self.folder / entry["folder"], title_of(entry, self.experiment)
-        attempt = 1 + make_ready(folder, begin.how)
+        number, of = more["try"]["number"], more["try"]["of"]
+        why = f"attempt {number} of {of}: {begin.why}" if number > 1 else begin.why
+        count = 1 + make_ready(folder, begin.how)
         write_request(
-            folder, stage, values, inputs, experiment_folder=self.folder, experiment=self.experiment.name,
-            chain=chain.name, generation=generation, attempt=attempt, resuming=begin.how == GO_ON, **asked,
-        )  # fmt: skip
-        entry.update(state=states.RUNNING, why=begin.why, started=timestamp(), attempt=attempt)
+            folder, stage, resolved, experiment_folder=self.folder, attempt=count, inputs_seen=inputs.seen(), **more
+        )
+        spent_before = self.record.spent(entry) if begin.how == GO_ON else 0.0
+        entry.pop("error", None)
+        entry.update(state=states.RUNNING, why=why, started=timestamp(), attempt=count, seconds=spent_before or None)
+        entry["retry"] = {"attempt": number, "of": of} if of > 1 else None
         self.record.write(states.RUNNING)
-        self.show.stage_started(title, begin.why, self.record.left(entry))
-        before = self.record.earlier.get(entry["folder"], {}).get("seconds") or 0.0
-        spent_before = before if begin.how == GO_ON else 0.0
-        begun = time.monotonic()
-        state = self._execute(folder, stage, entry)
+        self.show.stage_started(title, why, self.record.left(entry))
+        footprint, begun = Footprint(), time.monotonic()
+        altered = inputs.altered()
+        state = (
+            write_end(folder, states.FAILED, _altered(altered, ""))
+            if altered
+            else self._execute(folder, stage, entry, footprint)
+        )
+        if state == states.FINISHED and (altered := inputs.altered()):
+            state = write_end(
+                folder, states.FAILED, _altered(altered, " while the stage ran; its result does not count")
+            )
         entry.update(state=state, seconds=round(spent_before + time.monotonic() - begun, 2), ended=timestamp())
-        words = ""
+        entry["bytes"] = taken(folder)
+        entry["memory"] = max(footprint.memory, entry.get("memory") or 0) or None
         if state == states.FINISHED:
             entry["took"] = entry["seconds"]
+            entry.update(shared(folder))
         else:
-            words = read_status(folder).get("message", "")
-            entry["error"] = words
+            entry["error"] = read_status(folder).get("message", "")
         self.record.write(states.RUNNING)
-        self.show.stage_ended(title, state, entry["seconds"], words)
-        if self.stopped_by is not None:
-            raise _Stop(self.stopped_by)
-        return state
+        self.show.stage_ended(title, state, entry["seconds"], entry.get("error", ""))
+        if self.stop is not None:
+            raise self.stop
 
-    def _keep(self, chain: Chain, generation: int, stage: StagePlan, entry: dict, folder: Path) -> None:
+    def _wait_to_retry(self, stage: StagePlan, entry: dict, attempt: int, title: str) -> None:
+        """Wait before the next attempt, twice as long before each; the entry keeps how the one before ended."""
+        delay = min(_LONGEST_DELAY, stage.retry_delay * 2 ** (attempt - 1))
+        at = time.time() + delay
+        entry.setdefault("tries", []).append(
+            {key: entry.get(key) for key in ("state", "error", "started", "ended", "seconds")}
+        )
+        entry["retry"] = {"attempt": attempt + 1, "of": stage.retries + 1, "waits": delay}
+        self.record.write(states.RUNNING)
+        self.show.stage_ended(
+            title, entry["state"], 0, f"attempt {attempt + 1} of {stage.retries + 1}, waits {duration(delay)}"
+        )
+        while (left := at - time.time()) > 0:
+            self._stop_at_the_hour()
+            time.sleep(min(0.5, left))
+
+    def _keep(self, chain: Chain, generation: int, stage: StagePlan, entry: dict, folder: Path, why: str) -> None:
+        """Take over a result that is there already."""
         result = read_json(folder / "result.json")
         self.results[chain.name][stage.name, generation] = result
+        kept = ("started", "ended", "attempt", "seconds", "bytes", "memory", "tries")
         before = self.record.earlier.get(entry["folder"], {})
-        entry.update({key: before[key] for key in ("started", "ended", "attempt", "seconds") if key in before})
-        entry.update(state=UP_TO_DATE, seconds=entry["seconds"] or result["provenance"]["wall_seconds"])
+        entry.update({key: before[key] for key in kept if key in before})
+        entry.update(state=UP_TO_DATE, why=why, seconds=entry["seconds"] or result["provenance"]["wall_seconds"])
         entry["took"] = entry["took"] or entry["seconds"]
         self.record.write(states.RUNNING)
+        self.show.stage_ended(title_of(entry, self.experiment), UP_TO_DATE, 0, why)
 
-    def _execute(self, folder: Path, stage: StagePlan, entry: dict) -> str:
+    def _execute(self, folder: Path, stage: StagePlan, entry: dict, footprint: Footprint) -> str:
         self._starting = True
         process = (self.settings.launch or Supervised)(folder, stage.time_limit)
         try:
             self._starting = False
             if self._asked is not None:
                 self._on_signal(self._asked, None)
-            return process.wait(lambda status: self._tick(entry, status))
+            return process.wait(lambda status: self._tick(entry, status, footprint))
         except _Stop as stop:
-            self.stopped_by = stop.number
+            self.stop = stop
+            if stop.reason:
+                note_stop(folder, stop.reason)
             return process.stop(stop.number)
 
-    def _tick(self, entry: dict, status: dict) -> None:
+    def _tick(self, entry: dict, status: dict, footprint: Footprint) -> None:
+        footprint.look()
         self.show.tick(status, self.record.left(entry, status))
         self.record.write_index_if_due()
+        self._stop_at_the_hour()
+        short = self.room.runs_out()
+        if short:
+            self.show.say(f"stopping: {short}")
+            raise _Stop(signal.SIGTERM, states.OUT_OF_ROOM, f"stopped: {short}")
+
+    def _stop_at_the_hour(self) -> None:
+        if self.settings.until is not None and datetime.now().astimezone() >= self.settings.until:
+            hour = words(self.settings.until)
+            self.show.say(f"stopping: {hour} has come; the stage writes down where it is (a few seconds)")
+            raise _Stop(signal.SIGTERM, states.PAUSED, f"stopped: {hour} has come (--until)")
 
     def _on_signal(self, number, frame) -> None:
         if self._starting:  # there is no process to stop yet
@@ -214,12 +331,21 @@ class _Run:
         """The path a notebook is given for an artifact: relative to where the command runs."""
         return Path(os.path.relpath(self.folder / path)).as_posix()
 
-    def _say_end(self, state: str) -> None:
-        spent = sum(entry["seconds"] or 0 for entry in self.record.entries if entry["state"] == states.FINISHED)
-        ran = sum(entry["state"] == states.FINISHED for entry in self.record.entries)
-        kept = sum(entry["state"] == UP_TO_DATE for entry in self.record.entries)
+    def _say_end(self, state: str, message: str) -> None:
+        entries = self.record.entries
+        spent = sum(entry["seconds"] or 0 for entry in entries if entry["state"] == states.FINISHED)
+        ran, kept, blocked = (
+            sum(entry["state"] == one for entry in entries) for one in (states.FINISHED, UP_TO_DATE, states.BLOCKED)
+        )
         self.show.say(
-            f"{self.experiment.name}: {state}; {ran} stages ran in {duration(spent)}, {kept} were up to date", state
+            f"{self.experiment.name}: {state}; {ran} stages ran in {duration(spent)}, {kept} were up to date"
+            + (f", {blocked} were blocked" if blocked else "")
+            + (f"; {message}" if message else ""),
+            state,
         )
         if state != states.FINISHED:
             self.show.say("what is finished stays; the same command goes on from here")
+
+
+def _altered(reference: str, when: str) -> str:
+    return f"its input {reference} was altered since it was made{when}; the same command makes it again"

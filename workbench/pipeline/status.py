@@ -24,9 +24,20 @@ RUNNING, FINISHED, FAILED, KILLED, TIMED_OUT, INTERRUPTED, DIED = (
 UP_TO_DATE, SKIPPED, PENDING = "up to date", "skipped", "pending"
 """Further states of a stage in an experiment: finished by an earlier run; its `when` did not hold; not begun."""
 
-EXIT_CODES = {FINISHED: 0, FAILED: 1, KILLED: 4, TIMED_OUT: 5, INTERRUPTED: 130}
+BLOCKED = "blocked"
+"""A stage that was not begun because what it refers to failed (`--keep-going`)."""
+PAUSED, OUT_OF_ROOM = "paused", "out of room"
+"""States of an experiment: over before all was done, at the hour of `--until`, or for want of disk or memory."""
+UNKNOWN = "unknown"
+"""Of a stage whose `status.json` is damaged."""
+
+EXIT_CODES = {FINISHED: 0, FAILED: 1, KILLED: 4, TIMED_OUT: 5, PAUSED: 6, OUT_OF_ROOM: 7, INTERRUPTED: 130}
 """Of a stage's process and of `workbench run`: 0 all finished, 1 a cell failed, 4 a kernel or stage was killed, 5 out of
-time, 130 stopped (143 by SIGTERM). The command line adds 2, refused before anything started, and 3, locked."""
+time, 6 paused at the hour of `--until`, 7 out of disk or memory, 130 stopped (143 by SIGTERM). The command line adds 2,
+refused before anything started, and 3, locked."""
+
+STOP_NOTE = ".stop"
+"""File in a stage's folder by which whoever stops it says why."""
 
 
 def timestamp() -> str:
@@ -45,6 +56,15 @@ def this_process() -> dict:
     return {"pid": process.pid, "started": process.create_time()}
 
 
+def read_or_nothing(path: Path | str) -> dict:
+    """What a JSON file holds that is looked at, not relied on; {} where there is none or it is damaged."""
+    try:
+        found = read_json(path, {})
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def is_alive(process: dict | None) -> bool:
     """Whether the process that `this_process` described is still there (a zombie is not)."""
     if not process:
@@ -57,8 +77,14 @@ def is_alive(process: dict | None) -> bool:
 
 
 def read_status(folder: Path | str) -> dict:
-    """A stage's `status.json`, corrected where it says `running` and its process is gone; {} where there is none."""
-    status = read_json(Path(folder) / "status.json", {})
+    """A stage's `status.json`, corrected where it says `running` and its process is gone; {} where there is none.
+
+    Where the file is damaged the state is `unknown`.
+    """
+    try:
+        status = read_json(Path(folder) / "status.json", {})
+    except ValueError:
+        return {"state": UNKNOWN, "message": "its status.json is damaged"}
     if status.get("state") == RUNNING and not is_alive(status.get("process")):
         where = f" in cell {status['cell']['index'] + 1} of {status['cell']['of']}" if status.get("cell") else ""
         status["state"] = DIED

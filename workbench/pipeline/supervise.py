@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 
 from workbench.pipeline import status as states
-from workbench.pipeline.files import read_json, write_json
+from workbench.pipeline.files import write_atomic, write_json
 from workbench.pipeline.outcome import mark_abandoned
 from workbench.pipeline.sockets import SOCKETS_VARIABLE, remember, remove_remembered, sockets_folder
 from workbench.pipeline.stage import REQUEST_VARIABLE
-from workbench.pipeline.status import EXIT_CODES, timestamp
+from workbench.pipeline.status import EXIT_CODES, STOP_NOTE, read_or_nothing, timestamp
 
 _GRACE = 15.0  # seconds a stage has to write down how it ended
 
@@ -56,7 +56,7 @@ class Supervised:
             if time.monotonic() > self._deadline:
                 self._kill()
                 return self._settle("it went on beyond its time limit and did not stop when asked", states.TIMED_OUT)
-            tick(read_json(self.folder / "status.json", {}))
+            tick(read_or_nothing(self.folder / "status.json"))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(interval)
         return self._settle(_how(self._process.returncode))
@@ -83,22 +83,27 @@ class Supervised:
             self._process.stdin.close()
         if self._process.returncode != 0:
             end_leftovers(self.folder)
-        found = read_json(self.folder / "status.json", {})
+        found = read_or_nothing(self.folder / "status.json")
         known = found.get("state") in EXIT_CODES and EXIT_CODES[found["state"]] == self._process.returncode
         return found["state"] if known else write_end(self.folder, state, how)
 
 
 def write_end(folder: Path, state: str, how: str) -> str:
     """Write into `status.json` and the executed notebook how a stage ended that could not do so itself."""
-    found = read_json(folder / "status.json", {})
+    found = read_or_nothing(folder / "status.json")
     cell = found["cell"]["index"] if found.get("cell") else None
-    found.update(
-        state=state, message=how, ended=timestamp(), error={"cell": cell, "error": how, "tail": _log_tail(folder)}
-    )
+    executed, tail = folder / "notebook.ipynb", ""
+    if executed.exists():
+        tail = mark_abandoned(executed, state, how, cell)
+    error = {"cell": cell, "error": how, "tail": tail or _log_tail(folder)}
+    found.update(state=state, message=how, ended=timestamp(), error=error)
     write_json(folder / "status.json", found)
-    if (folder / "notebook.ipynb").exists():
-        mark_abandoned(folder / "notebook.ipynb", state, how, cell)
     return state
+
+
+def note_stop(folder: Path, reason: str) -> None:
+    """Leave word why a stage is about to be asked to stop, for its process to say so."""
+    write_atomic(folder / STOP_NOTE, reason)
 
 
 def end_leftovers(folder: Path) -> int:
