@@ -67,8 +67,23 @@ def run(
         list[str] | None, typer.Option(help="run this stage again although nothing changed (may be repeated)")
     ] = None,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="when a stage fails, run the other chains nevertheless")
+        bool, typer.Option("--keep-going", help="when a stage fails, run whatever does not refer to it nevertheless")
     ] = False,
+    keep_results: Annotated[
+        bool, typer.Option("--keep-results", help="use results that older code of the library has made")
+    ] = False,
+    until: Annotated[
+        str,
+        typer.Option(help="be over by 07:30 (or 2030-01-31T07:30): begin nothing that takes longer, stop what runs then"),
+    ] = "",
+    min_disk: Annotated[str, typer.Option(help="disk that has to stay free; 0 turns the check off")] = "1G",
+    min_memory: Annotated[str, typer.Option(help="memory that has to stay free; 0 turns the check off")] = "400M",
+    allow_path: Annotated[
+        list[Path] | None,
+        typer.Option(help="a folder outside the experiment's that its parameters may name (may be repeated)"),
+    ] = None,
+    on_finish: Annotated[str, typer.Option(help="a command to run after the end; a JSON summary is on its input")] = "",
+    webhook: Annotated[str, typer.Option(help="an http address that the JSON summary is POSTed to after the end")] = "",
     executor: _Executor = "",
     name: Annotated[str, typer.Option(help="what to call it and its folder, instead of the file's own name")] = "",
     output_dir: _OutputDir = Path("outputs"),
@@ -76,15 +91,30 @@ def run(
     """Run an experiment, or go on with it: finished stages are skipped, one that was cut off goes on from what it has done.
 
     Ends with 0 if all finished, 1 if a cell failed, 2 if refused before the start, 3 if somebody else runs it,
-    4 if a stage was killed, 5 if out of time, 130 after Ctrl-C.
+    4 if a stage was killed, 5 if out of time, 6 if paused at the hour of --until, 7 if out of disk or memory,
+    130 after Ctrl-C, 143 after SIGTERM.
     """
     from workbench.pipeline.launch import experiment_at, start_of
-    from workbench.pipeline.runner import Settings
+    from workbench.pipeline.room import parse_size
     from workbench.pipeline.runner import run as run_experiment
+    from workbench.pipeline.settings import Settings
+    from workbench.pipeline.until import parse_until
 
     loaded, output_dir = experiment_at(experiment, overrides or [], output_dir, name)
-    start = start_of(output_dir, executor)
-    code = run_experiment(loaded, Settings(output_dir, tuple(force or ()), keep_going, launch=start))
+    settings = Settings(
+        output_dir,
+        force=tuple(force or ()),
+        keep_going=keep_going,
+        keep_results=keep_results,
+        until=parse_until(until) if until else None,
+        min_disk=parse_size(min_disk),
+        min_memory=parse_size(min_memory),
+        allow_paths=tuple(allow_path or ()),
+        on_finish=on_finish,
+        webhook=webhook,
+        launch=start_of(output_dir, executor),
+    )
+    code = run_experiment(loaded, settings)
     _out.print(f"see {output_dir / loaded.name / 'index.html'}")
     raise typer.Exit(code)
 
