@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-REFUSED, LOCKED, UNEXPECTED = 2, 3, 70
+REFUSED, LOCKED, DISAGREES, UNEXPECTED = 2, 3, 6, 70
 
 
 class _App(typer.Typer):
@@ -74,7 +74,9 @@ def run(
     ] = False,
     until: Annotated[
         str,
-        typer.Option(help="be over by 07:30 (or 2030-01-31T07:30): begin nothing that takes longer, stop what runs then"),
+        typer.Option(
+            help="be over by 07:30 (or 2030-01-31T07:30): begin nothing that takes longer, stop what runs then"
+        ),
     ] = "",
     min_disk: Annotated[str, typer.Option(help="disk that has to stay free; 0 turns the check off")] = "1G",
     min_memory: Annotated[str, typer.Option(help="memory that has to stay free; 0 turns the check off")] = "400M",
@@ -120,6 +122,45 @@ def run(
 
 
 @app.command()
+def sweep(
+    experiment: Annotated[Path, typer.Argument(help="an experiment's YAML file, e.g. params/quickstart.yaml")],
+    values: Annotated[
+        list[str],
+        typer.Argument(help="finetune.epochs=1,2 shared.seed=0..4: several values vary, one is the same for all"),
+    ],
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="how many run at once; by cores and memory without it")
+    ] = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going", help="when one fails, begin others nevertheless, and go on inside it where that can be"
+        ),
+    ] = False,
+    executor: _Executor = "",
+    name: Annotated[str, typer.Option(help="the sweep's folder, instead of the experiment's name with -sweep")] = "",
+    output_dir: _OutputDir = Path("outputs"),
+) -> None:
+    """Run every combination of some values, or go on with that: each an experiment of its own, with one page that compares them.
+
+    Values are separated by commas; 0..4 is a range; what stands in brackets or quotes is one value. What combinations have in
+    common is run once. Ends with 0 if all finished, else with the code of the first that did not.
+    """
+    from workbench.pipeline.sweep import default_jobs, plan_sweep, run_sweep
+
+    options = [*(["--executor", executor] if executor else []), *(["--keep-going"] if keep_going else [])]
+    plan = plan_sweep(experiment, values, output_dir, name=name, options=tuple(options))
+    workers = None
+    if executor:
+        from workbench.arena.executors import Cluster
+
+        workers = Cluster.connect(executor).workers
+    code = run_sweep(plan, jobs=jobs or default_jobs(len(plan.combinations), workers), keep_going=keep_going)
+    _out.print(f"see {plan.folder / 'index.html'}")
+    raise typer.Exit(code)
+
+
+@app.command()
 def status(
     experiment: Annotated[
         str | None, typer.Argument(help="an experiment's name, YAML file or folder; all of them without one")
@@ -129,27 +170,63 @@ def status(
     """Say what runs, what is finished, what failed; notices runs that ended without a word, and writes it down."""
     from workbench.pipeline.index import read_experiment
     from workbench.pipeline.repair import repair
+    from workbench.pipeline.sweep_state import is_sweep
 
+    sweeps = [path.parent for path in sorted(output_dir.glob("*/sweep.json"))] if experiment is None else []
     if experiment is None:
         folders = sorted(path.parent for path in output_dir.glob("*/experiment.json"))
     else:
         folders = [_experiment_folder(experiment, output_dir)]
+        if is_sweep(folders[0]):
+            sweeps, folders = folders, []
+    for folder in sweeps:
+        _print_sweep(folder, every_combination=experiment is not None)
     for folder in folders:
         repair(folder)
         _print_status(read_experiment(folder), folder, every_stage=experiment is not None or len(folders) == 1)
-    if not folders:
+    if not folders and not sweeps:
         _out.print(f"no experiments in {output_dir}")
 
 
+def _print_sweep(folder: Path, *, every_combination: bool) -> None:
+    from workbench.pipeline.display import STATE_COLOURS
+    from workbench.pipeline.sweep_repair import repair_sweep
+    from workbench.pipeline.sweep_view import doing, standing
+    from workbench.pipeline.text import duration
+
+    found = repair_sweep(folder)
+    _out.print(
+        Text.assemble(
+            (found["name"], "bold"),
+            ": ",
+            (found["state"], STATE_COLOURS.get(found["state"], "")),
+            ", ",
+            standing(found),
+        )
+    )
+    if found["state"] == "died":
+        _out.print(Text("  " + found["message"]), soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for entry in found["combinations"]:
+        if every_combination or entry["state"] not in ("finished", "pending"):
+            words = doing(entry) if entry["state"] == "running" else entry.get("message", "")
+            took = duration(entry["seconds"]) if entry.get("seconds") else ""
+            state = Text(entry["state"], style=STATE_COLOURS.get(entry["state"], ""))
+            table.add_row("  " + entry["name"], state, took, Text(words))
+    _out.print(table)
+    _out.print(f"  {folder / 'index.html'}")
+
+
 def _experiment_folder(given: str, output_dir: Path) -> Path:
-    """An experiment's folder, by its path, its name, or the file it is written in."""
+    """An experiment's or a sweep's folder, by its path, its name, or the file it is written in."""
     from workbench.pipeline.parameters import nearest
+    from workbench.pipeline.sweep_state import is_sweep
 
     name = Path(given).stem
     for folder in (Path(given), output_dir / given, output_dir / name):
-        if (folder / "experiment.json").is_file():
+        if (folder / "experiment.json").is_file() or is_sweep(folder):
             return folder
-    known = sorted(path.parent.name for path in output_dir.glob("*/experiment.json"))
+    known = sorted(path.parent.name for kind in ("experiment", "sweep") for path in output_dir.glob(f"*/{kind}.json"))
     raise ValueError(f"no experiment {name!r} in {output_dir}; {nearest(name, known)}")
 
 
@@ -225,9 +302,11 @@ def report(
     ],
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
-    """Write the pages of a run again: a stage's report, or an experiment's index and all its reports."""
+    """Write the pages of a run again: a stage's report, an experiment's index and all its reports, a sweep's and all of those."""
+    from workbench.pipeline.comparison_page import write_comparison
     from workbench.pipeline.index import write_index
     from workbench.pipeline.report import write_report
+    from workbench.pipeline.sweep_state import is_sweep
 
     stage = _stage_folder(run, output_dir)
     if stage is not None:
@@ -236,6 +315,11 @@ def report(
     folder = _experiment_folder(run, output_dir)
     for notebook in sorted(folder.rglob("notebook.ipynb")):
         write_report(notebook.parent)
+    if is_sweep(folder):
+        for combination in sorted(folder.glob("*/experiment.json")):
+            write_index(combination.parent)
+        _out.print(str(write_comparison(folder)))
+        return
     _out.print(str(write_index(folder)))
 
 
@@ -246,7 +330,10 @@ def rerun(
     ],
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
-    """Replay an executed notebook from its own stamp, and say whether the results agree."""
+    """Replay an executed notebook from its own stamp, and say whether the results agree.
+
+    Ends as `workbench run` does, and with 6 if it finished with other results.
+    """
     from workbench.pipeline.display import view
     from workbench.pipeline.rerun import rerun as replay
     from workbench.pipeline.status import EXIT_CODES
@@ -257,7 +344,8 @@ def rerun(
             f"{notebook}: neither an executed notebook nor a stage's folder, here or in {output_dir}"
         )
     with view() as show:
-        raise typer.Exit(EXIT_CODES[replay(stage / "notebook.ipynb" if stage else Path(notebook), show, output_dir)])
+        state, agrees = replay(stage / "notebook.ipynb" if stage else Path(notebook), show, output_dir)
+    raise typer.Exit(EXIT_CODES[state] if agrees or EXIT_CODES[state] else DISAGREES)
 
 
 @app.command()
@@ -270,6 +358,40 @@ def lab(
     from workbench.ui.lab import lab_arguments, run_lab
 
     run_lab(lab_arguments(notebook, port=port, browser=browser))
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help="an experiment, a stage's folder, or an executed notebook")],
+    second: Annotated[str, typer.Argument(help="another one of the same kind")],
+    html: Annotated[Path | None, typer.Option(help="write it to this file too, as a page")] = None,
+    output_dir: _OutputDir = Path("outputs"),
+) -> None:
+    """Say what differs between two runs: parameters, code, inputs, packages, machine, outcomes.
+
+    Ends with 0 if nothing differs but what a clock says, with 1 if something does.
+    """
+    from workbench.pipeline import diff as comparing
+    from workbench.pipeline.diff_views import as_page, in_terminal
+    from workbench.pipeline.files import write_atomic
+
+    found = comparing.compare(*(_compared(given, output_dir) for given in (first, second)))
+    for piece in in_terminal(found):
+        _out.print(piece)
+    if html is not None:
+        write_atomic(html, as_page(found))
+        _out.print(f"see {html}")
+    raise typer.Exit(1 if found.differs else 0)
+
+
+def _compared(given: str, output_dir: Path) -> Path:
+    """A notebook as it was given, or the folder of a stage or an experiment."""
+    for place in (Path(given), output_dir / given):
+        if place.is_file() and place.suffix == ".ipynb":
+            return place
+        if (place / "result.json").is_file():  # run by hand, it has left no notebook there
+            return place
+    return _stage_folder(given, output_dir) or _experiment_folder(given, output_dir)
 
 
 @app.command()
