@@ -31,6 +31,7 @@ class StagePlan:
         cell_time_limit: seconds that each of its cells may take, None without one.
         retries: how often it is tried again after it failed, was killed or ran out of time.
         retry_delay: seconds before the first of these; doubled before each further one.
+        wandb: a mode of Weights & Biases; None leaves it to the environment.
     """
 
     name: str
@@ -46,6 +47,7 @@ class StagePlan:
     cell_time_limit: float | None = None
     retries: int = 0
     retry_delay: float = 30.0
+    wandb: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@
         parameters:
           dataset: ${collect.dataset}
 
-`time_limit`, `cell_time_limit`, `retries` and `retry_delay` may stand at the top and then hold for all stages.
+`wandb: offline` (or `online`) sends metrics to Weights & Biases too; `off`, the default, does not.
+`time_limit`, `cell_time_limit`, `retries`, `retry_delay` and `wandb` may stand at the top and then hold for all stages.
 A stage that was interrupted, by a person or by `--until`, is not retried.
 
 Several games in one file: `chains:`, each with `generations`, `shared` and `stages` of its own.
@@ -50,9 +51,10 @@ from workbench.pipeline.references import (
     substitute,
 )
 from workbench.pipeline.text import parse_duration
+from workbench.pipeline.wandb_mirror import MODES
 
 SET_BY_RUNNER = "output_dir"
-_CONTROL = ("time_limit", "cell_time_limit", "retries", "retry_delay")
+_CONTROL = ("time_limit", "cell_time_limit", "retries", "retry_delay", "wandb")
 _TOP = ("name", "description", "generations", "shared", "stages", "chains", *_CONTROL)
 _CHAIN = ("generations", "shared", "stages", "description")
 _STAGE = ("notebook", "parameters", "initial", "generations", "once", "when", "description", *_CONTROL)
@@ -99,7 +101,7 @@ class _Reader:
         chains = self._chains(document)
         self._override(chains, self._mapping(document.get("shared"), "shared"))
         self._raise()
-        self.control = {key: document[key] for key in _CONTROL if key in document}
+        self.control = {key: document[key] for key in _CONTROL if key in document} | self.control
         built = tuple(self._chain(key, chain) for key, chain in chains.items())
         self._raise()
         return Experiment(name, self.file, built, str(document.get("description", "")), self.overrides)
@@ -156,6 +158,9 @@ class _Reader:
         if keys == ["generations"]:
             for chain in chains.values():
                 chain["generations"] = value
+            return
+        if len(keys) == 1 and keys[0] in _CONTROL:
+            self.control[keys[0]] = value
             return
         if keys[0] == "shared" and len(keys) > 1:
             having = [chain for chain in chains.values() if len(keys) == 2 or keys[1] in chain["shared"]]
@@ -275,8 +280,8 @@ class _Reader:
         return count
 
     def _limits(self, written: dict, where: str) -> dict:
-        """Time limits and retries, as `StagePlan` takes them."""
-        found: dict = {}
+        """Time limits, retries and logging, as `StagePlan` takes them."""
+        found: dict = {"wandb": self._wandb(resolve(written.get("wandb")), where)}
         for key in ("time_limit", "cell_time_limit", "retry_delay"):
             if resolve(written.get(key)) is not None:
                 try:
@@ -288,6 +293,12 @@ class _Reader:
             self.problems.append(f"{self.file}: {where}: retries: expected a whole number from 0, got {retries!r}")
             return found
         return {**found, "retries": retries}
+
+    def _wandb(self, mode, where: str) -> str | None:
+        mode = "off" if mode is False else mode  # as YAML reads a bare `off`
+        if mode not in (None, *MODES):
+            self.problems.append(f"{self.file}: {where}: wandb: expected one of {', '.join(MODES)}, got {mode!r}")
+        return mode
 
     def _generations(self, written: dict, total: int, where: str) -> tuple[int, ...]:
         given = resolve(written.get("generations"))

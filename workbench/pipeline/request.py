@@ -55,6 +55,7 @@ def write_request(folder: Path, stage: StagePlan, resolved: Resolved, *, experim
         "parents": parents(resolved.inputs),
         "time_limit": stage.time_limit,
         "cell_time_limit": stage.cell_time_limit,
+        "wandb": stage.wandb,
         **more,
         "injected": {name: literal(value) for name, value in injected.items()},
     }
