@@ -19,9 +19,9 @@ from workbench.arena.markup import FONT
 from workbench.pipeline import status as states
 from workbench.pipeline.control import OUTPUT, ControlError, launch_of, runner_of, start_again, stop
 from workbench.pipeline.stage import project_folder
-from workbench.pipeline.text import without_home
+from workbench.pipeline.text import duration, without_home
 from workbench.ui.live import watched_by_a_person
-from workbench.ui.runs import BY_HAND, DONE, Run, read_run, runs, said, state_colour
+from workbench.ui.runs import BY_HAND, DONE, Run, moment, read_run, runs, state_colour
 
 _EVERY, _RUNS_EVERY = 0.5, 5.0  # seconds between two looks at a run, and at what runs there are
 _ASKS_FOR = 10.0  # seconds in which a stop can be confirmed
@@ -63,7 +63,7 @@ class Dashboard:
         parts = [runs(self.outputs)._repr_html_()]
         run = self._read()
         if run is not None:
-            parts.append(f'<h4 style="{FONT};font-size:15px">{escape(run.name)}</h4>{night_html(run)}')
+            parts.append(f'<h4 style="{FONT};font-size:15px">{escape(run.name)}</h4>{headline(run)}{night_html(run)}')
             curves = CurvesPanel().look(run) or {}
             if curves.get("png"):
                 picture = base64.b64encode(curves["png"]).decode()
@@ -95,6 +95,15 @@ class Dashboard:
 
     def _read(self) -> Run | None:
         return read_run(self.outputs / self.name, self.outputs) if self.name else None
+
+
+def headline(run: Run) -> str:
+    """A run in a line: its state, how far it is, how long it still takes, and what there is to say of it."""
+    left = f" · about {duration(run.left)} left for all of it" if run.state == states.RUNNING and run.left else ""
+    state = f'<b style="color:{state_colour(run.state)}">{escape(run.state)}</b>'
+    text = f"{run.done} of {len(run.stages)} stages done{left} · last heard of {moment(run.updated)} UTC"
+    words = f'<div style="{FONT}">{escape(run.message)}</div>' if run.message else ""
+    return f'<div style="{FONT};line-height:1.6">{state} · {escape(text)}</div>{words}'
 
 
 def _widgets_installed() -> bool:
@@ -176,11 +185,7 @@ class _View:
             self.state.value = _line(words if self.board.name else "no runs yet: workbench run params/quickstart.yaml")
             return
         self.steering.update(run)
-        words = said(run)
-        self.state.value = _line(
-            f"{run.state}, {run.done} of {len(run.stages)} stages done" + (f": {words}" if words else ""),
-            state_colour(run.state),
-        )
+        self.state.value = headline(run)
         panel = self.panels[self.tabs.selected_index or 0]
         seen = await asyncio.to_thread(panel.look, run)
         if seen is not None:

@@ -25,7 +25,7 @@ from workbench.pipeline.text import duration, figure, strip_colours, without_hom
 from workbench.ui.curves import Curves, watched
 from workbench.ui.follow import MetricsFollower
 from workbench.ui.live import bar_html
-from workbench.ui.runs import Run, StageState, moment, state_cell, state_colour
+from workbench.ui.runs import Run, StageState, state_cell
 from workbench.ui.tables import leaderboard, winrate_table
 
 NEWEST = "the newest"
@@ -39,6 +39,7 @@ _GROUPS = {
 }
 _MOST_PANELS = 12
 _LINES = 60
+_WIDE = {"width": "420px"}
 
 
 class Panel(Protocol):
@@ -76,14 +77,8 @@ class NightPanel:
 
 
 def night_html(run: Run) -> str:
-    """The run's state, the bar of the stage that runs, time left, and a table of all stages."""
-    left = f" · about {duration(run.left)} left for all of it" if run.state == states.RUNNING and run.left else ""
-    parts = [
-        f'<div style="{FONT};padding:4px 0"><b style="color:{state_colour(run.state)}">{escape(run.state)}</b> · '
-        f"{run.done} of {len(run.stages)} stages done{escape(left)} · last heard of {escape(moment(run.updated))} UTC</div>"
-    ]
-    if run.message:
-        parts.append(f'<div style="{FONT};padding:2px 0">{escape(run.message)}</div>')
+    """The bar of the stage that runs now, and a table of all stages."""
+    parts = []
     current = run.current
     if current is not None and current.state == states.RUNNING:
         words = f"{current.title} · {progress_words(current.status)}"
@@ -109,7 +104,7 @@ class CurvesPanel:
     title = "Curves"
 
     def __init__(self):
-        self._stage = widgets.Dropdown(options=[NEWEST], description="stage")
+        self._stage = widgets.Dropdown(options=[NEWEST], description="stage", layout=_WIDE)
         self._group = widgets.Dropdown(options=list(_GROUPS), description="show")
         self._note = widgets.HTML()
         self._image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
@@ -184,7 +179,7 @@ class LeaderboardPanel:
     title = "Leaderboard"
 
     def __init__(self):
-        self._tournament = widgets.Dropdown(options=[NEWEST], description="games of")
+        self._tournament = widgets.Dropdown(options=[NEWEST], description="games of", layout=_WIDE)
         self._html = widgets.HTML()
         self.widget = widgets.VBox([self._tournament, self._html])
         self.controls = (self._tournament,)
@@ -236,7 +231,7 @@ class LogPanel:
     title = "Log"
 
     def __init__(self):
-        self._source = widgets.Dropdown(options=["the cell that ran last"], description="of")
+        self._source = widgets.Dropdown(options=["the cell that ran last"], description="of", layout=_WIDE)
         self._html = widgets.HTML()
         self.widget = widgets.VBox([self._source, self._html])
         self.controls = (self._source,)

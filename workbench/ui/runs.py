@@ -170,7 +170,7 @@ def _experiment(name: str, folder: Path) -> Run | None:
     for entry in found["stages"]:
         running = entry["state"] == states.RUNNING
         status = {"started": entry.get("started"), **(entry.get("progress") or {})}
-        seconds = entry.get("seconds") or (_since(entry.get("started")) if running else None)
+        seconds = _since(entry.get("started")) if running else entry.get("seconds")
         words = progress_words(status) if running else entry.get("error") or ""
         title = " · ".join(filter(None, (entry["chain"], f"generation {entry['generation']}", entry["stage"])))
         usual = entry.get("took") or took.get((entry["chain"], entry["stage"]))
