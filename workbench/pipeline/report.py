@@ -76,9 +76,10 @@ def _head(title: str, request: dict, status: dict) -> str:
     if request:
         up = "../" * (len(Path(request.get("experiment_folder", "..")).parts) or 1)
         names = [request.get("chain", ""), f"generation {request.get('generation', 1)}", request.get("stage", "")]
-        crumbs = f'<a href="{escape(up)}index.html">{escape(request.get("experiment", ""))}</a> / ' + " / ".join(
-            escape(str(name)) for name in names if name
-        )
+        top = f'<a href="{escape(up)}index.html">{escape(request.get("experiment", ""))}</a>'
+        if request.get("replay"):  # it lies in a folder of its own, beside the experiments
+            top = f'<a href="../../index.html">all experiments</a> / replay / {escape(request.get("experiment", ""))}'
+        crumbs = " / ".join([top, *(escape(str(name)) for name in names if name)])
     links = '<a href="notebook.ipynb">notebook</a>'
     return f'<div class="crumbs">{crumbs}</div><h1>{escape(title)}</h1><div class="small faint">{links}</div>'
 

@@ -7,22 +7,24 @@ from pathlib import Path
 
 from workbench.pipeline import status as states
 from workbench.pipeline.dependencies import code_files
+from workbench.pipeline.diff import EQUAL, artifacts, environment, metrics, read_run
 from workbench.pipeline.display import PlainView
 from workbench.pipeline.experiment import ExperimentError
 from workbench.pipeline.files import read_json, write_atomic, write_json
 from workbench.pipeline.fingerprint import differences, fingerprint
 from workbench.pipeline.notebook_io import nbformat, read_notebook
+from workbench.pipeline.overview import write_overview
 from workbench.pipeline.parameters import INJECTED_TAG
 from workbench.pipeline.report import title_of
 from workbench.pipeline.status import read_status
 from workbench.pipeline.supervise import Supervised, end_leftovers
 
 
-def rerun(executed: Path | str, show: PlainView, outputs: Path = Path("outputs")) -> str:
+def rerun(executed: Path | str, show: PlainView, outputs: Path = Path("outputs")) -> tuple[str, bool]:
     """Run an executed notebook again, with the parameters it was run with, in a folder of its own.
 
     Returns:
-        the state it ended in; what agrees and what does not is said on `show`.
+        the state it ended in, and whether the results agree; what agrees and what does not is said on `show`.
 
     Raises:
         ExperimentError: the notebook carries no stamp of the workbench.
@@ -35,16 +37,41 @@ def rerun(executed: Path | str, show: PlainView, outputs: Path = Path("outputs")
     folder = outputs / "reruns" / f"{request['experiment']}-{request['generation']:03d}-{request['stage']}"
     _prepare(folder, notebook, dict(request))
     show.say(f"{title_of(notebook) or request['stage']} again, in {folder}")
-    for change in differences(request["fingerprint"], read_json(folder / "request.json")["fingerprint"]):
+    for change in [
+        *differences(request["fingerprint"], read_json(folder / "request.json")["fingerprint"]),
+        *_gone(request["parameters"]),
+    ]:
         show.say(f"  since then {change}")
+    before = read_run(executed)
     state = Supervised(folder, request.get("time_limit")).wait(lambda status: show.tick(status, None))
+    write_overview(outputs)
     if state != states.FINISHED:
         show.say(f"{state}: {read_status(folder).get('message', '')}", state)
-        return state
-    before = read_json(executed.parent / "result.json", {})
-    for line in compare(before, read_json(folder / "result.json")):
+        return state, False
+    if not before.result:
+        show.say("there is no result.json beside the notebook to compare with")
+        return state, False
+    now = read_run(folder)
+    for row in environment(before.provenance, now.provenance).rows:
+        show.say(f"  {row.name}: {row.first} then, {row.second} now")
+    for line in compare(before.result, now.result):
         show.say(line)
-    return state
+    agrees = agree(before.result, now.result)
+    show.say(
+        "the results agree" if agrees else "the results do not agree", states.FINISHED if agrees else states.FAILED
+    )
+    return state, agrees
+
+
+def _gone(parameters: dict) -> list[str]:
+    """Parameters that name a file or folder of an earlier run which is there no more."""
+    texts = [
+        (name, text)
+        for name, value in parameters.items()
+        for text in (value if isinstance(value, list) else [value])
+        if isinstance(text, str) and "/gen_" in text
+    ]
+    return [f"{name} is gone: {text}" for name, text in texts if not Path(text).exists()]
 
 
 def _prepare(folder: Path, notebook: nbformat.NotebookNode, request: dict) -> None:
@@ -74,31 +101,25 @@ def _prepare(folder: Path, notebook: nbformat.NotebookNode, request: dict) -> No
         attempt=1,
         fingerprint=asked,
         injected=injected,
+        replay=True,
     )
     write_json(folder / "request.json", request)
 
 
+def agree(before: dict, now: dict) -> bool:
+    """Whether two results are the same: every artifact's content and every metric that no clock has a part in."""
+    artifacts_differ = artifacts(before, now).differs
+    return not artifacts_differ and not any(row.differs for row in metrics(before["metrics"], now["metrics"]))
+
+
 def compare(before: dict, now: dict) -> list[str]:
-    """In words, what two results have in common and where they differ."""
-    lines = []
-    for kind in ("artifacts", "metrics"):
-        first, second = before.get(kind, {}), now.get(kind, {})
-        names = sorted(first.keys() | second.keys())
-        differ = [name for name in names if _content(first.get(name)) != _content(second.get(name))]
-        lines.append(f"{kind}: {len(names) - len(differ)} of {len(names)} agree")
-        if kind == "metrics":
-            lines += [f"  {name}: {first.get(name)} then, {second.get(name)} now" for name in differ]
-        else:
-            lines += [f"  {name}: other content" for name in differ]
+    """In words, what two results have in common and where they differ, with the values."""
+    found = artifacts(before, now)
+    total = found.equal + len(found.rows)
+    lines = [f"artifacts: {found.equal} of {total} agree"]
+    lines += [f"  {row.name}: other content ({row.first} then, {row.second} now)" for row in found.rows]
+    measured = metrics(before["metrics"], now["metrics"])
+    same = [row for row in measured if row.note == EQUAL]
+    lines.append(f"metrics: {len(same)} of {len(measured)} agree")
+    lines += [f"  {row.name}: {row.first} then, {row.second} now ({row.note})" for row in measured if row.note != EQUAL]
     return lines
-
-
-def _content(value):
-    """A metric as it is, an artifact by its hashes alone: a rerun writes to another place."""
-    if isinstance(value, list):
-        return [_content(item) for item in value]
-    if isinstance(value, dict):
-        return (
-            value["hash"] if {"path", "hash"} == value.keys() else {key: _content(item) for key, item in value.items()}
-        )
-    return value
