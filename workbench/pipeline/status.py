@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections import deque
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import psutil
 
-from workbench.pipeline.files import read_json
+from workbench.pipeline.files import hash_bytes, read_json
 
 RUNNING, FINISHED, FAILED, KILLED, TIMED_OUT, INTERRUPTED, DIED = (
     "running",
@@ -36,6 +38,8 @@ EXIT_CODES = {FINISHED: 0, FAILED: 1, KILLED: 4, TIMED_OUT: 5, PAUSED: 6, OUT_OF
 time, 6 paused at the hour of `--until`, 7 out of disk or memory, 130 stopped (143 by SIGTERM). The command line adds 2,
 refused before anything started, and 3, locked."""
 
+_SILENCE = 300.0  # seconds without a sign of a process that cannot be looked at, after which it is thought to be gone
+
 STOP_NOTE = ".stop"
 """File in a stage's folder by which whoever stops it says why."""
 
@@ -51,9 +55,27 @@ def seconds_of(moment: str) -> float:
 
 
 def this_process() -> dict:
-    """How another process recognises this one, even after its pid is used again: `{"pid", "started"}`."""
+    """How another process recognises this one, even after its pid is used again: `{"pid", "started", "machine"}`."""
     process = psutil.Process()
-    return {"pid": process.pid, "started": process.create_time()}
+    return {"pid": process.pid, "started": process.create_time(), "machine": this_machine()}
+
+
+@cache
+def this_machine() -> str:
+    """A mark by which processes know whether they can see each other: of the boot of this machine, or of this container.
+
+    It tells nobody which machine that is.
+    """
+    try:
+        seen = Path("/proc/sys/kernel/random/boot_id").read_text() + Path("/proc/self/ns/pid").readlink().as_posix()
+    except OSError:  # no Linux
+        seen = f"{platform.node()} {psutil.boot_time():.0f}"
+    return hash_bytes(seen)[:8]
+
+
+def is_elsewhere(process: dict | None) -> bool:
+    """Whether a process that `this_process` described runs on a machine that this one cannot look at."""
+    return bool(process) and process.get("machine", this_machine()) != this_machine()
 
 
 def read_or_nothing(path: Path | str) -> dict:
@@ -66,9 +88,11 @@ def read_or_nothing(path: Path | str) -> dict:
 
 
 def is_alive(process: dict | None) -> bool:
-    """Whether the process that `this_process` described is still there (a zombie is not)."""
+    """Whether the process that `this_process` described is still there (a zombie is not); of one elsewhere it is believed."""
     if not process:
         return False
+    if is_elsewhere(process):
+        return True
     try:
         found = psutil.Process(process["pid"])
         return abs(found.create_time() - process["started"]) < 1.0 and found.status() != psutil.STATUS_ZOMBIE
@@ -85,7 +109,15 @@ def read_status(folder: Path | str) -> dict:
         status = read_json(Path(folder) / "status.json", {})
     except ValueError:
         return {"state": UNKNOWN, "message": "its status.json is damaged"}
-    if status.get("state") == RUNNING and not is_alive(status.get("process")):
+    if status.get("state") != RUNNING:
+        return status
+    silent = time.time() - seconds_of(status["updated"]) if is_elsewhere(status.get("process")) else 0.0
+    if silent > _SILENCE:
+        status["state"] = DIED
+        status["message"] = (
+            f"nothing was heard for {silent / 60:.0f} minutes of its process, which ran on another machine"
+        )
+    elif not is_alive(status.get("process")):
         where = f" in cell {status['cell']['index'] + 1} of {status['cell']['of']}" if status.get("cell") else ""
         status["state"] = DIED
         status["message"] = f"the process ended{where} without a word (killed, out of memory, or the machine went off)"

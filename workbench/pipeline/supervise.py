@@ -28,9 +28,18 @@ class Supervised:
     Args:
         folder: the stage's, with its `request.json`.
         time_limit: seconds after which the stage, having had its chance to end by itself, is killed.
+        environment: variables that the process gets besides this one's.
+        directory: the one that it works in; this process's by default.
     """
 
-    def __init__(self, folder: Path, time_limit: float | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        time_limit: float | None = None,
+        *,
+        environment: dict[str, str] | None = None,
+        directory: Path | None = None,
+    ):
         self.folder = folder
         self._deadline = time.monotonic() + time_limit + _GRACE if time_limit else float("inf")
         self._log = (folder / "log.txt").open("ab")
@@ -43,7 +52,9 @@ class Supervised:
                 SOCKETS_VARIABLE: sockets,
                 REQUEST_VARIABLE: str((folder / "request.json").resolve()),
                 "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),  # the order of sets is part of a result
+                **(environment or {}),
             },
+            cwd=directory,
             stdin=subprocess.PIPE,  # held open: its end tells the process that this one is gone
             stdout=self._log,
             stderr=subprocess.STDOUT,
