@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.arena.files import write_csv
-from workbench.arena.markup import Cell, table_html
 from workbench.files import replace_file
+from workbench.markup import Cell, share_cell, table_html
 
 TEXT = "text"
 COLUMNS = {
@@ -54,6 +54,40 @@ class PairCounts(NamedTuple):
     @property
     def games(self) -> np.ndarray:
         return self.wins + self.wins.T + self.draws
+
+    def _repr_html_(self) -> str:
+        return matchup_html(self)
+
+
+def matchup_html(counts: PairCounts, labels: Mapping[str, str] | None = None, caption: str = "") -> str:
+    """Win rates head to head as a coloured table; a pointer resting on a cell reads its games and its interval.
+
+    Args:
+        counts: in the order in which rows and columns stand.
+        labels: what policies are called in the table, by policy; by default their ids.
+    """
+    labels = labels or {policy: policy for policy in counts.policies}
+    games = counts.games
+    rows: list[list[Cell]] = []
+    for i, policy in enumerate(counts.policies):
+        row = [Cell(labels[policy], policy)]
+        for j, opponent in enumerate(counts.policies):
+            if not games[i, j]:
+                row.append(Cell("", "the same policy" if i == j else f"{policy} and {opponent} did not meet"))
+                continue
+            score = score_of(int(counts.wins[i, j]), int(counts.draws[i, j]), int(counts.wins[j, i]))
+            title = (
+                f"{policy} against {opponent}: {score.wins} won, {score.draws} drawn, {score.losses} lost of "
+                f"{score.games}; {score.rate:.1%}, 95% interval {score.low:.1%} to {score.high:.1%}"
+            )
+            row.append(share_cell(score.rate, title, sure=score.low > 0.5 or score.high < 0.5))
+        rows.append(row)
+    return table_html(
+        ("", *(labels[policy] for policy in counts.policies)),
+        rows,
+        caption=caption or "Win rate of the row against the column",
+        note="Draws count half. Bold: the 95% interval excludes a half. Rest the pointer on a cell for its games.",
+    )
 
 
 def wilson_interval(successes, games, z: float = _NORMAL_95):

@@ -10,12 +10,12 @@ import pandas as pd
 
 from workbench.arena.elo import expected_score
 from workbench.arena.entrants import entrants
-from workbench.arena.markup import Cell, table_html
 from workbench.arena.matches import wilson_interval
 from workbench.arena.matchmaking import PRIORITIES, blend, mostly_recent, near_in_skill, prioritised
 from workbench.arena.members import Member, Record, content_hash, rebuild_snapshot
 from workbench.envs.core import EnvSpec
 from workbench.envs.players import Player
+from workbench.markup import Cell, table_html
 
 CURRENT = "current"
 

@@ -11,8 +11,8 @@ import pandas as pd
 from workbench.arena.bradley_terry import BradleyTerry, bradley_terry
 from workbench.arena.elo import Elo, Schedule, elo
 from workbench.arena.files import write_csv, write_json
-from workbench.arena.markup import Cell, table_html
 from workbench.arena.matches import Matches, score_of
+from workbench.markup import Cell, table_html
 
 
 @dataclass(frozen=True)

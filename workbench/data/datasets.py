@@ -15,6 +15,7 @@ import numpy as np
 from workbench.data.folders import Entry, Folder, open_folder, read_entries
 from workbench.data.trajectories import Batch, Trajectory, check_fits, held_out, pad
 from workbench.envs.core import EnvSpec
+from workbench.markup import Cell, table_html
 
 WINDOW_SHARDS = 16
 SPLITS = ("all", "train", "validation")
@@ -151,6 +152,35 @@ class Dataset:
         decisions = sum(self.all_lengths())
         skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
         return f"{len(self):,} trajectories of {self.games:,} games, {decisions:,} decisions{skipped}"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for folder in self.folders:
+            lengths = np.array([entry.decisions for entry in folder.entries if entry.decisions >= 0])
+            outcomes = [entry.game.outcome for entry in folder.entries]
+            players = list(dict.fromkeys(entry.game.policy for entry in folder.entries if entry.game.policy))
+            rows.append(
+                (
+                    Cell(folder.path.name, str(folder.path)),
+                    Cell(", ".join(players[:3]) + (" …" if len(players) > 3 else ""), ", ".join(players)),
+                    f"{len({entry.game.match_id for entry in folder.entries}):,}",
+                    f"{len(folder.entries):,}",
+                    " / ".join(str(outcomes.count(outcome)) for outcome in (1, 0, -1)),
+                    f"{lengths.sum():,}" if len(lengths) else "",
+                    f"{np.median(lengths):.0f} ({lengths.min()} – {lengths.max()})" if len(lengths) else "",
+                )
+            )
+        names = (
+            "folder",
+            "seen from",
+            "games",
+            "trajectories",
+            "won / drawn / lost",
+            "decisions",
+            "median length (range)",
+        )
+        skipped = f"{len(self.skipped)} files could not be read: see `skipped`." if self.skipped else ""
+        return table_html(names, rows, left=(0, 1), caption=repr(self), note=skipped)
 
     def state(self) -> dict:
         """JSON-able; with it, `restore` on the same folders goes on with the very same samples."""

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from workbench.envs.core import EnvSpec
+from workbench.markup import table_html
 
 UNKNOWN = -1
 
@@ -95,6 +96,18 @@ class Trajectory:
         """The trajectory in as few stretches of at most `length` decisions as possible, all about equally long."""
         edges = np.linspace(0, len(self), -(-len(self) // length) + 1).astype(int).tolist()
         return [self.window(begin, end - begin) for begin, end in pairwise(edges)]
+
+    def _repr_html_(self) -> str:
+        game, known = self.game, int((self.action != UNKNOWN).all(axis=1).sum())
+        outcome = {1: "won", 0: "drawn", -1: "lost"}[game.outcome] + (", cut by a limit" if game.truncated else "")
+        rows = [
+            ("game", f"{game.env}, {game.match_id}, seat {game.seat}"),
+            ("players", f"{game.policy or 'somebody'} against {game.opponent or 'somebody'}"),
+            ("outcome", f"{outcome}; reward {self.reward.sum():.4g} in all"),
+            ("decisions", f"{len(self):,}, of {known:,} of them the action is known, {self.illegal:,} were not legal"),
+            ("observation", ", ".join(f"{name} {list(values.shape)}" for name, values in self.observation.items())),
+        ]
+        return table_html(("", ""), rows, left=(0, 1), caption="One player's view of one game")
 
     @property
     def illegal(self) -> int:

@@ -13,7 +13,7 @@ from workbench.pipeline.files import hash_path
 from workbench.pipeline.notebook_io import nbformat
 from workbench.pipeline.parameters import TAG
 
-_NOT_COMPUTING = ("pipeline", "ui", "cli.py", "files.py", "lazy.py")
+_NOT_COMPUTING = ("pipeline", "ui", "cli.py", "files.py", "lazy.py", "markup.py")
 _IGNORED = {"__pycache__", "node_modules"}
 
 

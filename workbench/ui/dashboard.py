@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from workbench.arena.markup import FONT
+from workbench.markup import FONT
 from workbench.pipeline import status as states
 from workbench.pipeline.control import OUTPUT, ControlError, launch_of, runner_of, start_again, stop
 from workbench.pipeline.stage import project_folder

@@ -12,7 +12,7 @@ import time
 from html import escape
 from pathlib import Path
 
-from workbench.arena.markup import FONT
+from workbench.markup import FONT
 from workbench.pipeline import status as states
 from workbench.pipeline.display import progress_words
 from workbench.pipeline.text import duration

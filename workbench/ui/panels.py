@@ -15,7 +15,7 @@ from typing import Protocol
 import ipywidgets as widgets
 
 from workbench.arena import Matches, ratings
-from workbench.arena.markup import FONT, Cell, table_html
+from workbench.markup import FONT, Cell, table_html
 from workbench.pipeline import status as states
 from workbench.pipeline.control import OUTPUT
 from workbench.pipeline.display import progress_words

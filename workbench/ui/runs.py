@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from workbench.arena.markup import Cell, table_html
+from workbench.markup import Cell, table_html
 from workbench.pipeline import status as states
 from workbench.pipeline.display import progress_words
 from workbench.pipeline.files import read_json

@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as MatplotlibFigure
+
+from workbench import markup
 
 INK, MUTED, GRID = "#222222", "#6b6b6b", "#e3e3e3"
 # Okabe and Ito's colours without yellow and black, which vanish on white or read as text: jfly.uni-koeln.de/color
@@ -111,9 +113,7 @@ def save_figure(figure: MatplotlibFigure, path: str | Path, dpi: float = 150) ->
 
 def ink_on(colour) -> str:
     """White or near black, whichever reads better on a colour (relative luminance, WCAG 2)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / (0.016 + 0.05) else INK
+    return markup.ink_on(to_hex(colour))
 
 
 class Look(NamedTuple):

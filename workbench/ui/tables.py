@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
 
-from workbench.arena import Matches, Ratings, wilson_interval
+from workbench.arena import Matches, Ratings
 from workbench.arena import ratings as rate
-from workbench.arena.markup import Cell, table_html
-from workbench.ui.style import DIVERGING, ink_on, short_names
+from workbench.arena.matches import PairCounts, matchup_html
+from workbench.markup import Cell, table_html
+from workbench.ui.style import short_names
 
 
 class Html(str):
@@ -66,41 +65,10 @@ def winrate_table(matches: Matches, ratings: Ratings | None = None, caption: str
     """
     ratings = ratings or rate(matches, bootstraps=0)
     policies = ratings.table["policy"].tolist()
-    labels = short_names(policies, 24)
     counts = ratings.matches.counts
     order = [counts.policies.index(policy) for policy in policies]
-    wins, draws, games = (array[np.ix_(order, order)] for array in (counts.wins, counts.draws, counts.games))
-    rows = []
-    for i, policy in enumerate(policies):
-        row: list[Cell] = [Cell(labels[policy], policy)]
-        for j, opponent in enumerate(policies):
-            if not games[i, j]:
-                row.append(Cell("", "the same policy" if i == j else f"{policy} and {opponent} did not meet"))
-                continue
-            row.append(_rate_cell(policy, opponent, int(wins[i, j]), int(draws[i, j]), int(games[i, j])))
-        rows.append(row)
-    return Html(
-        table_html(
-            ("", *(labels[policy] for policy in policies)),
-            rows,
-            caption=caption or "Win rate of the row against the column",
-            note="Draws count half. Bold: the 95% interval excludes a half. Rest the pointer on a cell for its games.",
-        )
-    )
-
-
-def _rate_cell(policy: str, opponent: str, wins: int, draws: int, games: int) -> Cell:
-    points = wins + draws / 2
-    low, high = wilson_interval(points, games)
-    share = points / games
-    title = (
-        f"{policy} against {opponent}: {wins} won, {draws} drawn, {games - wins - draws} lost of {games}; "
-        f"{share:.1%}, 95% interval {low:.1%} to {high:.1%}"
-    )
-    colour = to_hex(colormaps[DIVERGING](share))
-    weight = "700" if low > 0.5 or high < 0.5 else "400"
-    style = f"background-color:{colour};color:{ink_on(colour)};font-weight:{weight};text-align:center;border:1px solid #ffffff"
-    return Cell(f"{share:.0%}", title, style)
+    wins, draws = (array[np.ix_(order, order)] for array in (counts.wins, counts.draws))
+    return Html(matchup_html(PairCounts(policies, wins, draws), short_names(policies, 24), caption))
 
 
 def _text(value, form: str | Callable | None) -> str | Cell:

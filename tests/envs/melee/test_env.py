@@ -269,4 +269,4 @@ def test_pictures(match):
     assert picture.count("<circle") == 2  # up smash: two hit circles
     assert "usmash" in picture
     assert "marth 0%" in picture
-    assert game.env._repr_html_().count("<svg") == 1
+    assert game.env._repr_html_().count("data:image/svg+xml") == 1

@@ -6,6 +6,7 @@ from workbench.envs.melee import actions as a
 from workbench.envs.melee.characters import character_names, character_table
 from workbench.envs.melee.moves import FRAMES, MOVE_NAMES, move_table
 from workbench.envs.melee.stages import stage_names, stage_table
+from workbench.markup import picture_html
 
 COLOURS = ("#c0392b", "#2c6fbb")
 WIDTH = 560
@@ -52,7 +53,8 @@ def frame_svg(game, fighters) -> str:
 
 def frame_html(pictures: list[str]) -> str:
     """Several pictures side by side."""
-    return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(pictures)}</div>'
+    shown = "".join(picture_html(picture) for picture in pictures)
+    return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{shown}</div>'
 
 
 def _fighter(fighter, colour) -> list[str]:

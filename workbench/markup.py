@@ -1,4 +1,4 @@
-"""Tables as HTML whose style is inline.
+"""Tables as HTML whose style is inline. Below all rooms: everybody shows something.
 
 A notebook that was executed elsewhere is untrusted: JupyterLab drops its `<style>`, scripts and SVG, and keeps `style=`
 and `title=` attributes. So these are all that is used, and every text is escaped.
@@ -6,6 +6,7 @@ and `title=` attributes. So these are all that is used, and every text is escape
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -62,3 +63,43 @@ def table_html(
 
 def _align(left: bool) -> str:
     return "text-align:left" if left else "text-align:right"
+
+
+# ColorBrewer's RdBu, which matplotlib's of that name goes through: red loses, blue wins, white between
+_RED_TO_BLUE = [
+    bytes.fromhex("67001fb2182bd6604df4a582fddbc7f7f7f7d1e5f092c5de4393c32166ac053061")[3 * index : 3 * index + 3]
+    for index in range(11)
+]
+
+
+def share_colour(share: float) -> str:
+    """`#rrggbb` of a win rate, 0 to 1: as matplotlib's RdBu, without matplotlib."""
+    place = min(max(share, 0.0), 1.0) * (len(_RED_TO_BLUE) - 1)
+    index = min(int(place), len(_RED_TO_BLUE) - 2)
+    low, high = _RED_TO_BLUE[index], _RED_TO_BLUE[index + 1]
+    return "#" + "".join(f"{round(a + (b - a) * (place - index)):02x}" for a, b in zip(low, high, strict=True))
+
+
+def ink_on(colour: str) -> str:
+    """White or near black, whichever reads better on `#rrggbb` (relative luminance, WCAG 2)."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (b / 255 for b in bytes.fromhex(colour[1:]))
+    ]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / (0.016 + 0.05) else "#222222"
+
+
+def share_cell(share: float, title: str, *, sure: bool) -> Cell:
+    """A win rate in its colour, bold where it is `sure` on which side of a half it lies."""
+    colour = share_colour(share)
+    style = (
+        f"background-color:{colour};color:{ink_on(colour)};font-weight:{'700' if sure else '400'};"
+        "text-align:center;border:1px solid #ffffff"
+    )
+    return Cell(f"{share:.0%}", title, style)
+
+
+def picture_html(svg: str) -> str:
+    """An SVG picture as an image: as an element it would be dropped from untrusted notebooks."""
+    return f'<img alt="" src="data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}">'
