@@ -116,8 +116,9 @@ def test_run_report_and_rerun(start, tmp_path):
     assert (folder / "report.html").exists()
     again = start("rerun", "x/gen_001/01_collect")
     assert again.returncode == 0, again.stderr
-    assert "artifacts: 1 of 1 agree" in again.stdout
-    assert "metrics: 1 of 1 agree" in again.stdout
+    assert "artifacts: 1 of 1 are equal" in again.stdout
+    assert "metrics: 1 of 1 are equal" in again.stdout
+    assert "the results agree" in again.stdout
     assert "nowhere: neither an executed notebook nor a stage's folder" in start("rerun", "nowhere").stderr
     refused = start("rerun", NOTEBOOKS / "talks.ipynb")
     assert refused.returncode == 2

@@ -35,8 +35,13 @@ def test_only_the_end_of_a_large_file_is_read(tmp_path):
 
 
 def test_artifacts_are_told_one_by_one():
-    artifacts = {"a": {"path": "x"}, "b": [{"path": "y"}, {"path": "z"}], "c": {"d": {"path": "w"}}, "odd": 3}
-    assert dict(flattened(artifacts)) == {"a": "x", "b[0]": "y", "b[1]": "z", "c.d": "w"}
+    artifacts = {
+        "a": {"path": "x", "hash": "h"},
+        "b": [{"path": "y"}, {"path": "z"}],
+        "c": {"d": {"path": "w"}},
+        "odd": 3,
+    }
+    assert dict(flattened(artifacts)) == {"a": ("x", "h"), "b[0]": ("y", ""), "b[1]": ("z", ""), "c.d": ("w", "")}
 
 
 def test_a_summary_is_read_again_when_a_file_has_changed(tmp_path):

@@ -17,7 +17,6 @@ from workbench.pipeline.fingerprint import damage, differences, fingerprint, not
 from workbench.pipeline.lock import Lock, Locked
 from workbench.pipeline.notebook_io import NotebookError, read_notebook
 from workbench.pipeline.request import parents
-from workbench.pipeline.rerun import agree, compare
 from workbench.pipeline.sockets import remember, remove_remembered, sockets_folder
 from workbench.pipeline.status import is_alive, this_process
 
@@ -86,24 +85,6 @@ def test_a_damaged_artifact_is_named(tmp_path):
     assert damage(result, tmp_path) == "its policy (p.txt) was altered"
     (tmp_path / "p.txt").unlink()
     assert damage({"artifacts": {"all": [described]}}, tmp_path) == "its all[0] (p.txt) is gone"
-
-
-def test_results_are_compared_by_content():
-    before = {
-        "artifacts": {"policy": {"path": "a", "hash": "1"}, "data": [{"path": "b", "hash": "2"}]},
-        "metrics": {"x": 1.0, "y": 2},
-    }
-    now = {
-        "artifacts": {"policy": {"path": "c", "hash": "1"}, "data": [{"path": "b", "hash": "3"}]},
-        "metrics": {"x": 1.0, "y": 3},
-    }
-    assert not agree(before, now)
-    assert compare(before, now) == [
-        "artifacts: 1 of 2 agree",
-        "  data[0]: other content (2 then, 3 now)",
-        "metrics: 1 of 2 agree",
-        "  y: 2 then, 3 now (+50%)",
-    ]
 
 
 def git(folder, *arguments):

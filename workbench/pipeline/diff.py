@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.pipeline.alike import differing_files, is_clocked
 from workbench.pipeline.figures import gathered, is_number, words
 from workbench.pipeline.files import read_json
 from workbench.pipeline.notebook_io import nbformat, read_notebook
@@ -22,7 +23,7 @@ from workbench.pipeline.text import duration
 EQUAL, CLOCK = "equal", "a matter of time"
 _ERROR_MARKER = "papermill-error-cell-tag"
 _MACHINE = ("python", "system", "processors", "device")
-_CLOCKED = ("second", "sps", "duration", "wall", "cpu", "_ms")  # words of figures that no two runs have in common
+_SHOWN_FILES = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a notebook, as its files tell it."""
+    """One run of a notebook, as its files tell it; `base` is the folder that its artifacts' paths begin in."""
 
     name: str
     notebook: nbformat.NotebookNode | None = None
@@ -83,6 +84,7 @@ class Run:
     result: dict = field(default_factory=dict)
     status: dict = field(default_factory=dict)
     provenance: dict = field(default_factory=dict)
+    base: Path | None = None
 
 
 def compare(first: Path | str, second: Path | str) -> Comparison:
@@ -128,7 +130,8 @@ def read_run(path: Path | str) -> Run:
     request = stamp.get("request") or (read_json(folder / "request.json", {}) if own else {})
     status = (read_status(folder) if own else {}) or stamp.get("outcome", {})
     origin = result.get("provenance") or stamp.get("provenance") or {}
-    return Run(path.as_posix(), notebook, dict(request), result, dict(status), dict(origin))
+    base = folder / request.get("experiment_folder", ".") if own else None
+    return Run(path.as_posix(), notebook, dict(request), result, dict(status), dict(origin), base)
 
 
 def compare_experiments(first: Path, second: Path) -> Comparison:
@@ -184,7 +187,7 @@ def compare_runs(first: Run, second: Run) -> Comparison:
         _section("inputs", *inputs),
         environment(*origins),
         outcomes(first, second),
-        artifacts(first.result, second.result),
+        artifacts(first, second),
     ]
     return Comparison(first.name, second.name, tuple(sections))
 
@@ -311,28 +314,27 @@ def comparison(name: str, first: Any, second: Any) -> str:
     return "differs"
 
 
-def is_clocked(name: str) -> bool:
-    """Whether a figure measures time or speed, which no two runs have in common."""
-    return any(word in name.lower() for word in _CLOCKED)
+def artifacts(first: Run, second: Run) -> Section:
+    """The artifacts of two results by the hash of their content; where it differs, whether in more than times and places."""
+    hashes = [{label: found for label, (_, found) in _described(run).items()} for run in (first, second)]
+    plain = _section("artifacts", *hashes)
+    rows = tuple(Row(row.name, row.first, row.second, _alike(row.name, first, second)) for row in plain.rows)
+    return Section(plain.title, rows, plain.equal)
 
 
-def artifacts(first: dict, second: dict) -> Section:
-    """The artifacts of two results, by the hash of their content."""
-    return _section("artifacts", *(dict(_hashes(found.get("artifacts", {}))) for found in (first, second)))
+def _alike(label: str, first: Run, second: Run) -> str:
+    paths = [_described(run).get(label, ("", ""))[0] for run in (first, second)]
+    if not all(paths) or first.base is None or second.base is None:
+        return "only one has it" if not all(paths) else ""
+    found = differing_files(first.base / paths[0], second.base / paths[1])
+    if found is None:
+        return "gone, or too large to be looked into"
+    if not found:
+        return f"the same but for times and places, {CLOCK}"
+    more = f" and {len(found) - _SHOWN_FILES} more" if len(found) > _SHOWN_FILES else ""
+    return "differs: " + ", ".join(found[:_SHOWN_FILES]) + more
 
 
-def _hashes(found: dict) -> list[tuple[str, str]]:
-    by_path = {}
-
-    def look(item) -> None:
-        if isinstance(item, list):
-            for one in item:
-                look(one)
-        elif isinstance(item, dict) and {"path", "hash"} <= item.keys():
-            by_path[item["path"]] = item["hash"]
-        elif isinstance(item, dict):
-            for one in item.values():
-                look(one)
-
-    look(found)
-    return [(label, by_path.get(path, "–")) for label, path in flattened(found)]
+def _described(run: Run) -> dict[str, tuple[str, str]]:
+    """(path, hash) of a result's artifacts by name, those of lists and dicts one by one."""
+    return dict(flattened(run.result.get("artifacts", {})))

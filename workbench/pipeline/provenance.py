@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -83,18 +84,24 @@ def device() -> str:
 
 
 class Stopwatch:
-    """Wall and CPU seconds since it was made, child processes that have ended included."""
+    """Wall and CPU seconds since it was made; of the CPU's also what child processes have spent, ended or not."""
 
     def __init__(self):
-        self._wall, self._processor = time.monotonic(), self._spent()
-
-    @staticmethod
-    def _spent() -> float:
-        times = psutil.Process().cpu_times()
-        return times.user + times.system + times.children_user + times.children_system
+        self._wall, self._processor = time.monotonic(), _processor_seconds()
 
     def read(self) -> dict[str, float]:
         return {
             "wall_seconds": round(time.monotonic() - self._wall, 3),
-            "cpu_seconds": round(self._spent() - self._processor, 3),
+            "cpu_seconds": round(max(0.0, _processor_seconds() - self._processor), 3),
         }
+
+
+def _processor_seconds() -> float:
+    """Of this process, of its children that have ended, and of all descendants that still run, as workers of a pool do."""
+    total = 0.0
+    own = psutil.Process()
+    for process in (own, *own.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total

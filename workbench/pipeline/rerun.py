@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workbench.pipeline import status as states
 from workbench.pipeline.dependencies import code_files
-from workbench.pipeline.diff import EQUAL, artifacts, environment, metrics, read_run
+from workbench.pipeline.diff import EQUAL, Run, artifacts, environment, metrics, read_run
 from workbench.pipeline.display import PlainView
 from workbench.pipeline.experiment import ExperimentError
 from workbench.pipeline.files import read_json, write_atomic, write_json
@@ -54,9 +54,9 @@ def rerun(executed: Path | str, show: PlainView, outputs: Path = Path("outputs")
     now = read_run(folder)
     for row in environment(before.provenance, now.provenance).rows:
         show.say(f"  {row.name}: {row.first} then, {row.second} now")
-    for line in compare(before.result, now.result):
+    agrees, lines = compare(before, now)
+    for line in lines:
         show.say(line)
-    agrees = agree(before.result, now.result)
     show.say(
         "the results agree" if agrees else "the results do not agree", states.FINISHED if agrees else states.FAILED
     )
@@ -106,20 +106,13 @@ def _prepare(folder: Path, notebook: nbformat.NotebookNode, request: dict) -> No
     write_json(folder / "request.json", request)
 
 
-def agree(before: dict, now: dict) -> bool:
-    """Whether two results are the same: every artifact's content and every metric that no clock has a part in."""
-    artifacts_differ = artifacts(before, now).differs
-    return not artifacts_differ and not any(row.differs for row in metrics(before["metrics"], now["metrics"]))
-
-
-def compare(before: dict, now: dict) -> list[str]:
-    """In words, what two results have in common and where they differ, with the values."""
+def compare(before: Run, now: Run) -> tuple[bool, list[str]]:
+    """Whether two results are the same but for what a clock says; and in words where they are and where not, with values."""
     found = artifacts(before, now)
-    total = found.equal + len(found.rows)
-    lines = [f"artifacts: {found.equal} of {total} agree"]
-    lines += [f"  {row.name}: other content ({row.first} then, {row.second} now)" for row in found.rows]
-    measured = metrics(before["metrics"], now["metrics"])
-    same = [row for row in measured if row.note == EQUAL]
-    lines.append(f"metrics: {len(same)} of {len(measured)} agree")
-    lines += [f"  {row.name}: {row.first} then, {row.second} now ({row.note})" for row in measured if row.note != EQUAL]
-    return lines
+    measured = metrics(before.result.get("metrics", {}), now.result.get("metrics", {}))
+    differ = [row for row in measured if row.note != EQUAL]
+    lines = [f"artifacts: {found.equal} of {found.equal + len(found.rows)} are equal"]
+    lines += [f"  {row.name}: {row.note} ({row.first} then, {row.second} now)" for row in found.rows]
+    lines.append(f"metrics: {len(measured) - len(differ)} of {len(measured)} are equal")
+    lines += [f"  {row.name}: {row.first} then, {row.second} now ({row.note})" for row in differ]
+    return not found.differs and not any(row.differs for row in measured), lines

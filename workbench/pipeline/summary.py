@@ -71,7 +71,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 def _read(folder: Path, experiment_folder: Path) -> Summary:
     result, request = _object(folder / "result.json"), _object(folder / "request.json")
-    artifacts = dict(flattened(_dict(result, "artifacts")))
+    artifacts = {label: path for label, (path, _) in flattened(_dict(result, "artifacts"))}
     described = {label: _policy(experiment_folder / path) for label, path in artifacts.items()}
     return Summary(
         metrics=gathered(_dict(result, "metrics")),
@@ -95,15 +95,15 @@ def _dict(found: dict, key: str) -> dict:
     return value if isinstance(value, dict) else {}
 
 
-def flattened(artifacts: dict, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(label, path) of every artifact of a result, those in lists and dicts item by item."""
+def flattened(artifacts: dict, prefix: str = "") -> Iterator[tuple[str, tuple[str, str]]]:
+    """(label, (path, hash)) of every artifact of a result, those in lists and dicts item by item."""
     for name, item in artifacts.items():
         label = f"{prefix}{name}"
         if isinstance(item, list):
             for index, one in enumerate(item):
                 yield from flattened({f"{label}[{index}]": one})
         elif isinstance(item, dict) and isinstance(item.get("path"), str):
-            yield label, item["path"]
+            yield label, (item["path"], str(item.get("hash", "")))
         elif isinstance(item, dict):
             yield from flattened(item, label + ".")
 
