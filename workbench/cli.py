@@ -137,6 +137,14 @@ def sweep(
             "--keep-going", help="when one fails, begin others nevertheless, and go on inside it where that can be"
         ),
     ] = False,
+    keep_results: Annotated[
+        bool, typer.Option("--keep-results", help="use results that older code of the library has made")
+    ] = False,
+    until: Annotated[str, typer.Option(help="be over by 07:30, as of `workbench run`")] = "",
+    allow_path: Annotated[
+        list[Path] | None,
+        typer.Option(help="a folder outside the sweep's that parameters may name (may be repeated)"),
+    ] = None,
     executor: _Executor = "",
     name: Annotated[str, typer.Option(help="the sweep's folder, instead of the experiment's name with -sweep")] = "",
     output_dir: _OutputDir = Path("outputs"),
@@ -146,16 +154,19 @@ def sweep(
     Values are separated by commas; 0..4 is a range; what stands in brackets or quotes is one value. What combinations have in
     common is run once. Ends with 0 if all finished, else with the code of the first that did not.
     """
+    from workbench.pipeline.launch import cluster_workers
     from workbench.pipeline.sweep import default_jobs, plan_sweep, run_sweep
+    from workbench.pipeline.until import parse_until
 
-    options = [*(["--executor", executor] if executor else []), *(["--keep-going"] if keep_going else [])]
-    plan = plan_sweep(experiment, values, output_dir, name=name, options=tuple(options))
-    workers = None
-    if executor:
-        from workbench.arena.executors import Cluster
-
-        workers = Cluster.connect(executor).workers
-    code = run_sweep(plan, jobs=jobs or default_jobs(len(plan.combinations), workers), keep_going=keep_going)
+    if until:
+        parse_until(until)
+    asked = {"--executor": executor, "--until": until, "--keep-going": keep_going, "--keep-results": keep_results}
+    options = [part for name, value in asked.items() if value for part in ([name] if value is True else [name, value])]
+    plan = plan_sweep(
+        experiment, values, output_dir, name=name, options=tuple(options), allow_paths=tuple(allow_path or ())
+    )
+    jobs = jobs or default_jobs(len(plan.combinations), cluster_workers(executor) if executor else None)
+    code = run_sweep(plan, jobs=jobs, keep_going=keep_going)
     _out.print(f"see {plan.folder / 'index.html'}")
     raise typer.Exit(code)
 

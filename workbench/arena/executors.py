@@ -117,6 +117,17 @@ class Cluster:
         """How many tasks it can do at once now; 0 while no worker has joined."""
         return sum(self.client.nthreads().values())
 
+    def addresses(self) -> set[str]:
+        """Of the workers there are now.
+
+        Raises:
+            ClusterError: the scheduler does not answer.
+        """
+        try:
+            return set(self.client.nthreads())
+        except OSError as error:
+            raise ClusterError(f"{self.address}: the scheduler does not answer ({type(error).__name__})") from None
+
     def executor(self) -> Executor:
         """An executor whose tasks a worker that dies does not take along: they are done again by another."""
         return self.client.get_executor(pure=False)

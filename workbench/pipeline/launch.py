@@ -53,3 +53,14 @@ def start_of(output_dir: Path, executor: str = "") -> Start | None:
     from workbench.pipeline.sharing import SharedStage
 
     return lambda folder, limit: SharedStage(folder, limit, start or Supervised)
+
+
+def cluster_workers(executor: str) -> int:
+    """How many tasks the cluster at an address can do at once now.
+
+    Raises:
+        ValueError, ClusterError: as `workbench.arena.executors.executor_at`.
+    """
+    from workbench.arena.executors import Cluster
+
+    return Cluster.connect(executor.partition("?")[0]).workers

@@ -17,9 +17,10 @@ from workbench.pipeline.files import write_atomic, write_json
 from workbench.pipeline.outcome import mark_abandoned
 from workbench.pipeline.sockets import SOCKETS_VARIABLE, remember, remove_remembered, sockets_folder
 from workbench.pipeline.stage import REQUEST_VARIABLE
-from workbench.pipeline.status import EXIT_CODES, STOP_NOTE, read_or_nothing, timestamp
+from workbench.pipeline.status import EXIT_CODES, STOP_NOTE, is_alive, is_elsewhere, read_or_nothing, timestamp
 
 _GRACE = 15.0  # seconds a stage has to write down how it ended
+_QUIET = 15.0  # seconds without a change of `status.json`, which is written every five, from another machine
 
 
 class Supervised:
@@ -28,7 +29,7 @@ class Supervised:
     Args:
         folder: the stage's, with its `request.json`.
         time_limit: seconds after which the stage, having had its chance to end by itself, is killed.
-        environment: variables that the process gets besides this one's.
+        environment: variables in which the process's differs from this one's; None for one that it does not get.
         directory: the one that it works in; this process's by default.
     """
 
@@ -37,7 +38,7 @@ class Supervised:
         folder: Path,
         time_limit: float | None = None,
         *,
-        environment: dict[str, str] | None = None,
+        environment: dict[str, str | None] | None = None,
         directory: Path | None = None,
     ):
         self.folder = folder
@@ -45,15 +46,16 @@ class Supervised:
         self._log = (folder / "log.txt").open("ab")
         sockets = sockets_folder()
         remember(folder, sockets)
+        variables = {
+            **os.environ,
+            SOCKETS_VARIABLE: sockets,
+            REQUEST_VARIABLE: str((folder / "request.json").resolve()),
+            "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),  # the order of sets is part of a result
+            **(environment or {}),
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "workbench.pipeline.execute", str(folder)],
-            env={
-                **os.environ,
-                SOCKETS_VARIABLE: sockets,
-                REQUEST_VARIABLE: str((folder / "request.json").resolve()),
-                "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),  # the order of sets is part of a result
-                **(environment or {}),
-            },
+            env={name: value for name, value in variables.items() if value is not None},
             cwd=directory,
             stdin=subprocess.PIPE,  # held open: its end tells the process that this one is gone
             stdout=self._log,
@@ -118,10 +120,13 @@ def note_stop(folder: Path, reason: str) -> None:
 
 
 def end_leftovers(folder: Path) -> int:
-    """End every process that an earlier run of this stage has left; returns how many there were.
+    """End every process that an earlier run of this stage has left here; returns how many there were.
 
-    They are known by the environment variable that all of a stage's processes inherit.
+    They are known by the environment variable that all of a stage's processes inherit. For one on another machine it is
+    waited: what it was run by stops it when the runner is gone.
     """
+    if is_elsewhere(read_or_nothing(folder / "status.json").get("process")):
+        wait_until_gone(folder)
     wanted = str((folder / "request.json").resolve())
     left = []
     for process in psutil.process_iter():
@@ -134,6 +139,21 @@ def end_leftovers(folder: Path) -> int:
     psutil.wait_procs(left, timeout=5)
     remove_remembered(folder)
     return len(left)
+
+
+def wait_until_gone(folder: Path, seconds: float = 120.0) -> None:
+    """Wait until a stage's process, wherever it is, has ended; of one on another machine its silence is taken for that."""
+    deadline, quiet_since, heard = time.monotonic() + seconds, time.monotonic(), None
+    while time.monotonic() < deadline:
+        status = read_or_nothing(folder / "status.json")
+        if not is_elsewhere(status.get("process")):
+            if not is_alive(status.get("process")):
+                return
+        elif status.get("state") != states.RUNNING or time.monotonic() - quiet_since > _QUIET:
+            return
+        if status.get("updated") != heard:
+            quiet_since, heard = time.monotonic(), status.get("updated")
+        time.sleep(0.2)
 
 
 def _how(code: int) -> str:

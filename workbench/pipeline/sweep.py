@@ -64,7 +64,13 @@ class Plan:
 
 
 def plan_sweep(
-    file: Path, texts: list[str], output_dir: Path = Path("outputs"), *, name: str = "", options: tuple[str, ...] = ()
+    file: Path,
+    texts: list[str],
+    output_dir: Path = Path("outputs"),
+    *,
+    name: str = "",
+    options: tuple[str, ...] = (),
+    allow_paths: tuple[Path, ...] = (),
 ) -> Plan:
     """Read what a sweep is to run, and check every combination as `workbench run` would.
 
@@ -72,6 +78,7 @@ def plan_sweep(
         texts: `key=value,value`; see `combinations`.
         name: of the sweep's folder, if not the experiment's with `-sweep` behind.
         options: of `workbench run`, for every combination.
+        allow_paths: folders that parameters may name besides `output_dir`; see `confine`.
 
     Raises:
         ExperimentError: all that is wrong, each thing once, with the combinations it is wrong in.
@@ -84,13 +91,15 @@ def plan_sweep(
         try:
             experiment = load_experiment(file, combination.overrides)
             known = known or experiment.name
-            Settings(output_dir / (name or f"{known}-sweep")).check(replace(experiment, name=combination.name))
+            settings = Settings(output_dir / (name or f"{known}-sweep"), allow_paths=(output_dir, *allow_paths))
+            settings.check(replace(experiment, name=combination.name))
         except ExperimentError as error:
             for line in str(error).splitlines():
                 problems.setdefault(line, []).append(combination.name)
     if problems:
         raise ExperimentError("\n".join(_told(line, where, len(found)) for line, where in problems.items()))
-    return Plan(name or f"{known}-sweep", file, axes, found, output_dir, options)
+    allowed = [part for path in (output_dir, *allow_paths) for part in ("--allow-path", str(path))]
+    return Plan(name or f"{known}-sweep", file, axes, found, output_dir, (*options, *allowed))
 
 
 def _told(problem: str, where: list[str], among: int) -> str:
