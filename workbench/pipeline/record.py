@@ -12,6 +12,9 @@ from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.index import write_index
 from workbench.pipeline.status import PENDING, UP_TO_DATE, seconds_of, this_process, timestamp
 
+MEASURED = ("took", "spent", "bytes", "memory")
+"""Of a stage, kept from run to run: seconds of its last run to the end, seconds of one that was cut off, bytes on the disk, and
+the most bytes of memory."""
 _INDEX_EVERY = 30.0  # seconds between two writes of the page while a stage runs
 
 
@@ -49,7 +52,7 @@ class Record:
             "state": PENDING,
             "why": "",
             "seconds": None,
-            "took": self.earlier.get(folder, {}).get("took"),
+            **{key: self.earlier.get(folder, {}).get(key) for key in MEASURED},
         }
 
     def write(self, state: str, message: str = "") -> None:
@@ -87,23 +90,17 @@ class Record:
         Args:
             what: `took` (seconds), `bytes` on the disk, or `memory` (bytes).
         """
-        before = self.earlier.get(entry["folder"], {})
         alike = [
             other[what]
             for other in (*self.earlier.values(), *self.entries)
             if other.get(what) and (other["chain"], other["stage"]) == (entry["chain"], entry["stage"])
         ]
-        return entry.get(what) or before.get(what) or (alike[-1] if alike else None)
+        return entry.get(what) or (alike[-1] if alike else None)
 
-    def spent(self, entry: dict) -> float:
-        """Seconds that a stage which goes on has run for already, in this run or an earlier one."""
-        return entry["seconds"] or self.earlier.get(entry["folder"], {}).get("seconds") or 0.0
-
-    def still_takes(self, entry: dict) -> float | None:
-        """Seconds that a stage still takes, once begun; None while unknown."""
+    def still_takes(self, entry: dict, *, going_on: bool) -> float | None:
+        """Seconds that a stage takes once begun, less those that it has run for already if it goes on; None while unknown."""
         usual = self.expected(entry)
-        cut_off = self.earlier.get(entry["folder"], {}).get("state") not in (states.FINISHED, UP_TO_DATE)
-        return usual if usual is None or not cut_off else max(0.0, usual - self.spent(entry))
+        return usual if usual is None or not going_on else max(0.0, usual - (entry["spent"] or 0.0))
 
     def needs(self) -> tuple[float, float]:
         """Bytes of disk that all stages take which no earlier run has finished, and the most memory that one of them

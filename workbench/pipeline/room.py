@@ -142,7 +142,7 @@ class Footprint:
 
     def __init__(self):
         self.memory = 0
-        self._looked = float("-inf")
+        self._looked = time.monotonic() - _SAMPLE_EVERY + 1.0  # nothing is there in the first second
 
     def look(self) -> None:
         if time.monotonic() - self._looked >= _SAMPLE_EVERY:

@@ -182,7 +182,7 @@ class _Run:
             if begin.how == NOT:
                 self._keep(chain, generation, stage, entry, folder, begin.why)
                 return
-            if self._has_to_wait(entry, title):
+            if self._has_to_wait(entry, title, going_on=begin.how == GO_ON):
                 return
             more = {
                 "experiment": self.experiment.name,
@@ -200,7 +200,7 @@ class _Run:
                 return
             self._wait_to_retry(stage, entry, attempt, title)
 
-    def _has_to_wait(self, entry: dict, title: str) -> bool:
+    def _has_to_wait(self, entry: dict, title: str, *, going_on: bool) -> bool:
         """Whether a stage is not begun because it would not be over in time.
 
         Raises:
@@ -212,7 +212,7 @@ class _Run:
             raise _Stop(signal.SIGTERM, states.OUT_OF_ROOM, f"{title} was not started: {lacking}")
         if self.settings.until is None:
             return False
-        late = too_late(self.settings.until, self.record.still_takes(entry))
+        late = too_late(self.settings.until, self.record.still_takes(entry, going_on=going_on))
         if late:
             entry.update(state=PENDING, why=late)
             self.record.write(states.RUNNING)
@@ -230,7 +230,7 @@ class _Run:
         write_request(
             folder, stage, resolved, experiment_folder=self.folder, attempt=count, inputs_seen=inputs.seen(), **more
         )
-        spent_before = self.record.spent(entry) if begin.how == GO_ON else 0.0
+        spent_before = (entry["spent"] or 0.0) if begin.how == GO_ON else 0.0
         entry.pop("error", None)
         entry.update(state=states.RUNNING, why=why, started=timestamp(), attempt=count, seconds=spent_before or None)
         entry["retry"] = {"attempt": number, "of": of} if of > 1 else None
@@ -251,9 +251,9 @@ class _Run:
         entry["bytes"] = taken(folder)
         entry["memory"] = max(footprint.memory, entry.get("memory") or 0) or None
         if state == states.FINISHED:
-            entry["took"] = entry["seconds"]
-            entry.update(shared(folder))
+            entry.update({"took": entry["seconds"], "spent": None, **shared(folder)})
         else:
+            entry["spent"] = entry["seconds"]
             entry["error"] = read_status(folder).get("message", "")
         self.record.write(states.RUNNING)
         self.show.stage_ended(title, state, entry["seconds"], entry.get("error", ""))
@@ -262,7 +262,7 @@ class _Run:
 
     def _wait_to_retry(self, stage: StagePlan, entry: dict, attempt: int, title: str) -> None:
         """Wait before the next attempt, twice as long before each; the entry keeps how the one before ended."""
-        delay = min(_LONGEST_DELAY, stage.retry_delay * 2 ** (attempt - 1))
+        delay = delay_before_retry(stage, attempt)
         at = time.time() + delay
         entry.setdefault("tries", []).append(
             {key: entry.get(key) for key in ("state", "error", "started", "ended", "seconds")}
@@ -280,7 +280,7 @@ class _Run:
         """Take over a result that is there already."""
         result = read_json(folder / "result.json")
         self.results[chain.name][stage.name, generation] = result
-        kept = ("started", "ended", "attempt", "seconds", "bytes", "memory", "tries")
+        kept = ("started", "ended", "attempt", "seconds", "tries")
         before = self.record.earlier.get(entry["folder"], {})
         entry.update({key: before[key] for key in kept if key in before})
         entry.update(state=UP_TO_DATE, why=why, seconds=entry["seconds"] or result["provenance"]["wall_seconds"])
@@ -349,3 +349,8 @@ class _Run:
 
 def _altered(reference: str, when: str) -> str:
     return f"its input {reference} was altered since it was made{when}; the same command makes it again"
+
+
+def delay_before_retry(stage: StagePlan, failed: int) -> float:
+    """Seconds to wait after so many attempts have failed: twice as long each time, a quarter of an hour at most."""
+    return min(_LONGEST_DELAY, stage.retry_delay * 2 ** (failed - 1))
