@@ -20,6 +20,7 @@ import torch
 
 from workbench.envs.core import Env
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
+from workbench.learning.damping import Damping
 from workbench.learning.objective import Objective, explained_variance, normalised, ppo_objective
 from workbench.learning.optimizer import FlatAdam
 from workbench.learning.returns import decision_advantage
@@ -28,6 +29,8 @@ from workbench.learning.scale import ValueScale
 from workbench.learning.schedules import Schedule
 from workbench.policies.core import Evaluation, Policy, Sequence, check_spec
 from workbench.policies.encoders import Inputs
+
+REFERENCE_DECISIONS = 1 << 15  # how many a damped learner's reference judges at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,7 @@ class Minibatch(NamedTuple):
         log_prob, value: under the policy that collected.
         advantage, target: the value's target is advantage plus old value.
         chosen: bool, the decisions that count.
+        reference: float32 `[T, N, L]`, logits of the policy that damping holds the learner to; None without damping.
     """
 
     sequence: Sequence
@@ -103,6 +107,7 @@ class Minibatch(NamedTuple):
     advantage: np.ndarray
     target: np.ndarray
     chosen: np.ndarray
+    reference: np.ndarray | None = None
 
     def split(self, parts: int) -> list[tuple[Minibatch, float]]:
         """At most so many minibatches of neighbouring rows, each with its share of the chosen decisions."""
@@ -117,7 +122,9 @@ class Minibatch(NamedTuple):
                 memory = (None if grid is None else grid[cells] for grid in (sequence.reset, sequence.acting))
                 inputs = Inputs(*(part[cells] for part in sequence.inputs))
                 part = Sequence(inputs, *grids, sequence.state[start:end], *memory)
-                found.append((Minibatch(part, *(grid[cells] for grid in self[1:])), float(share)))
+                found.append(
+                    (Minibatch(part, *(None if grid is None else grid[cells] for grid in self[1:])), float(share))
+                )
         return found
 
 
@@ -134,6 +141,7 @@ class PPO:
         opponents: see `rollout.Opponents`; None: the learner plays itself.
         seed: of the games, the draws of actions and opponents, and the order of minibatches.
         extra_loss: `(minibatch, evaluation) -> (loss, metrics)`; the loss, a tensor, is added to each minibatch's.
+        damping: holds the policy to a reference; its state goes into the checkpoint.
     """
 
     def __init__(
@@ -144,10 +152,11 @@ class PPO:
         opponents=None,
         seed: int = 0,
         extra_loss: ExtraLoss | None = None,
+        damping: Damping | None = None,
     ):
         check_spec(policy.spec, env.spec, policy.id)
         self.env, self.policy, self.settings = env, policy, settings or PPOSettings()
-        self.extra_loss = extra_loss
+        self.extra_loss, self.damping = extra_loss, damping
         self.generator = np.random.default_rng(seed)
         self.optimizer = FlatAdam(policy, eps=self.settings.eps, weight_decay=self.settings.weight_decay)
         self.value_scale = ValueScale(policy, self.optimizer, self.settings.scale_values)
@@ -179,20 +188,26 @@ class PPO:
         target = advantage + rollout.value
         self.value_scale.update(target[learned])
         metrics: dict[str, list[float]] = defaultdict(list)
-        for minibatch in self._minibatches(rollout, advantage, target, learned):
+        reference = None if self.damping is None else self._reference(rollout)
+        for minibatch in self._minibatches(rollout, advantage, target, learned, reference):
             self._learn(minibatch, learning_rate, clip, metrics)
             if settings.target_kl is not None and metrics["losses/approx_kl"][-1] > 1.5 * settings.target_kl:
                 break
         self.frames += rollout.frames
         self.decisions += int(rollout.deciding.sum())
         self.updates += 1
+        if self.damping is not None:
+            self.damping.updated(self.frames)
         seconds = time.perf_counter() - began
         return {
             **{name: float(np.mean(values)) for name, values in metrics.items()},
+            **({} if self.damping is None else self.damping.metrics()),
             "losses/explained_variance": explained_variance(rollout.value[learned], target[learned]),
             "losses/value_scale": self.value_scale.scale,
             "losses/minibatches": len(metrics["losses/gradient_norm"]),
-            "charts/learning_rate": learning_rate,
+            "charts/learning_rate": learning_rate
+            if self.damping is None
+            else self.damping.learning_rate(learning_rate),
             "charts/clip": clip,
             "charts/frames": self.frames,
             "charts/decisions": self.decisions,
@@ -213,7 +228,10 @@ class PPO:
         for other, more in (future.result() for future in running):
             gradient += other
             figures = {name: figures[name] + more[name] for name in figures}
-        figures["losses/gradient_norm"] = self.optimizer.step(gradient, learning_rate, settings.max_gradient_norm)
+        damped = learning_rate if self.damping is None else self.damping.learning_rate(learning_rate)
+        figures["losses/gradient_norm"] = self.optimizer.step(gradient, damped, settings.max_gradient_norm)
+        if self.damping is not None:
+            self.damping.stepped(figures["damping/kl"], learning_rate)
         for name, figure in figures.items():
             metrics[name].append(figure)
 
@@ -222,13 +240,22 @@ class PPO:
         settings, unit = self.settings, self.value_scale.scale
         evaluation = self.policy.evaluate(minibatch.sequence)
         outputs = (evaluation.log_prob, evaluation.entropy, evaluation.value)
+        entropy_weight = settings.entropy_weight
+        if self.damping is not None:
+            entropy_weight = self.damping.entropy_coefficient(entropy_weight)
         objective = ppo_objective(
-            *(output.numpy(force=True) for output in outputs), *minibatch[1:], clip=clip,
+            *(output.numpy(force=True) for output in outputs), *minibatch[1:-1], clip=clip,
             value_clip=None if settings.value_clip is None else settings.value_clip * unit,
-            value_weight=settings.value_weight / unit**2, entropy_weight=settings.entropy_weight,
+            value_weight=settings.value_weight / unit**2, entropy_weight=entropy_weight,
         )  # fmt: skip
         derivatives = [torch.from_numpy(derivative).to(self.policy.device) for derivative in objective[:3]]
         figures = {f"losses/{name}": getattr(objective, name) for name in Objective._fields[3:]}
+        if self.damping is not None:
+            kl, derivative = self.damping.loss(
+                evaluation, minibatch.sequence.legal, minibatch.reference, minibatch.chosen
+            )
+            outputs, derivatives = (*outputs, evaluation.logits), [*derivatives, derivative]
+            figures["damping/kl"] = kl
         if self.extra_loss is not None:
             extra, measured = self.extra_loss(minibatch, evaluation)
             outputs, derivatives = (*outputs, extra), [*derivatives, torch.ones_like(extra)]
@@ -238,7 +265,25 @@ class PPO:
             figures = {name: figure * share for name, figure in figures.items()}
         return self.optimizer.differentiate(outputs, derivatives), figures
 
-    def _minibatches(self, rollout: Rollout, advantage, target, learned) -> Iterator[Minibatch]:
+    def _reference(self, rollout: Rollout) -> np.ndarray:
+        """float32 `[T, R, L]` logits of the reference along a rollout, a stretch of steps at a time."""
+        device, (steps, rows) = self.policy.device, rollout.deciding.shape
+        stretch = max(1, REFERENCE_DECISIONS // rows)
+        found = []
+        for start in range(0, steps, stretch):
+            cells = np.s_[start : start + stretch]
+            numbers, tokens, action = (
+                torch.from_numpy(part[cells]).to(device) for part in (*rollout.inputs, rollout.action)
+            )
+            options = None if rollout.options is None else torch.from_numpy(rollout.options[cells]).to(device)
+            sequence = Sequence(
+                Inputs(numbers, tokens), options, action, torch.empty(rows, 0), rollout.reset[cells],
+                rollout.deciding[cells],
+            )  # fmt: skip
+            found.append(self.damping.reference_logits(sequence))
+        return np.concatenate(found)
+
+    def _minibatches(self, rollout: Rollout, advantage, target, learned, reference) -> Iterator[Minibatch]:
         """All epochs' minibatches: of decisions, or of whole rows for a policy with memory."""
         if not learned.any():
             return
@@ -246,9 +291,10 @@ class PPO:
             known = advantage[learned]
             advantage = (advantage - known.mean()) / (known.std() + 1e-8)
         figures = np.stack((rollout.log_prob, rollout.value, advantage, target))
-        yield from (self._of_rows if self.policy.state_size else self._of_decisions)(rollout, figures, learned)
+        minibatches = self._of_rows if self.policy.state_size else self._of_decisions
+        yield from minibatches(rollout, figures, learned, reference)
 
-    def _of_decisions(self, rollout: Rollout, figures, learned) -> Iterator[Minibatch]:
+    def _of_decisions(self, rollout: Rollout, figures, learned, reference) -> Iterator[Minibatch]:
         device, cells = self.policy.device, np.flatnonzero(learned)
         figures = figures.reshape(4, -1)
         parts = [part.reshape(learned.size, -1) for part in (*rollout.inputs, rollout.action)]
@@ -260,9 +306,10 @@ class PPO:
             numbers, tokens, action, *options = (part.index_select(0, index).unsqueeze(0) for part in parts)
             state = torch.empty(len(chosen), 0, device=device)
             sequence = Sequence(Inputs(numbers, tokens), options[0] if options else None, action, state)
-            yield Minibatch(sequence, *figures[:, None, chosen], np.ones((1, len(chosen)), bool))
+            held = None if reference is None else reference.reshape(learned.size, -1)[None, chosen]
+            yield Minibatch(sequence, *figures[:, None, chosen], np.ones((1, len(chosen)), bool), held)
 
-    def _of_rows(self, rollout: Rollout, figures, learned) -> Iterator[Minibatch]:
+    def _of_rows(self, rollout: Rollout, figures, learned, reference) -> Iterator[Minibatch]:
         device, rows = self.policy.device, np.flatnonzero(learned.any(axis=0))
         parts = [torch.from_numpy(part).to(device) for part in (*rollout.inputs, rollout.action)]
         if rollout.options is not None:
@@ -275,7 +322,8 @@ class PPO:
                 Inputs(numbers, tokens), options[0] if options else None, action, states[index],
                 rollout.reset[:, chosen], rollout.deciding[:, chosen],
             )  # fmt: skip
-            yield Minibatch(sequence, *figures[:, :, chosen], learned[:, chosen])
+            held = None if reference is None else reference[:, chosen]
+            yield Minibatch(sequence, *figures[:, :, chosen], learned[:, chosen], held)
 
     def _split(self, indices) -> Iterator[np.ndarray]:
         """All epochs' minibatches of indices, shuffled anew each epoch."""
@@ -296,7 +344,11 @@ class PPO:
             "value_square": self.value_scale.square,
             "collector": collector,
         }
+        held = {}
+        if self.damping is not None:
+            described["damping"], held = self.damping.state()
         arrays = {
+            **under("damping", held),
             **under("policy", self.policy.arrays()),
             **under("optimizer", moments),
             **under("collector", collected),
@@ -320,7 +372,12 @@ class PPO:
         ):
             if described[name] != mine:
                 raise ValueError(f"{folder}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
+        if ("damping" in described) != (self.damping is not None):
+            with_or_without = "with" if "damping" in described else "without"
+            raise ValueError(f"{folder}: saved {with_or_without} damping; give the trainer the same")
         # what may be refused comes first
+        if self.damping is not None:
+            self.damping.restore(described["damping"], beneath("damping", arrays))
         self.collector.restore(described["collector"], beneath("collector", arrays))
         self.policy.load_arrays(beneath("policy", arrays))
         self.optimizer.restore(described["optimizer"], beneath("optimizer", arrays))
