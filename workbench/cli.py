@@ -181,6 +181,7 @@ def status(
     """Say what runs, what is finished, what failed; notices runs that ended without a word, and writes it down."""
     from workbench.pipeline.index import read_experiment
     from workbench.pipeline.repair import repair
+    from workbench.pipeline.standing import standing
     from workbench.pipeline.sweep_state import is_sweep
 
     sweeps = [path.parent for path in sorted(output_dir.glob("*/sweep.json"))] if experiment is None else []
@@ -194,7 +195,8 @@ def status(
         _print_sweep(folder, every_combination=experiment is not None)
     for folder in folders:
         repair(folder)
-        _print_status(read_experiment(folder), folder, every_stage=experiment is not None or len(folders) == 1)
+        every_stage = experiment is not None or len(folders) == 1
+        _out.print(standing(read_experiment(folder), folder, every_stage=every_stage), soft_wrap=True)
     if not folders and not sweeps:
         _out.print(f"no experiments in {output_dir}")
 
@@ -255,36 +257,6 @@ def _stage_folder(given: str, output_dir: Path) -> Path | None:
         if place.exists() and (folder / "notebook.ipynb").is_file():
             return folder
     return None
-
-
-def _print_status(found: dict, folder: Path, *, every_stage: bool) -> None:
-    from workbench.pipeline.display import STATE_COLOURS, progress_words
-    from workbench.pipeline.text import duration
-
-    done = sum(entry["state"] in ("finished", "up to date", "skipped") for entry in found["stages"])
-    title = Text.assemble(
-        (found["name"], "bold"),
-        ": ",
-        (found["state"], STATE_COLOURS.get(found["state"], "")),
-        f", {done} of {len(found['stages'])} stages done",
-    )
-    _out.print(title)
-    if found.get("message"):
-        _out.print(Text("  " + found["message"]), soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for entry in found["stages"]:
-        interesting = entry["state"] not in ("finished", "up to date", "skipped", "pending")
-        if every_stage or interesting:
-            words = progress_words(entry["progress"]) if entry["state"] == "running" else entry.get("error", "")
-            took = duration(entry["seconds"]) if entry.get("seconds") else ""
-            table.add_row(
-                "  " + entry["folder"],
-                Text(entry["state"], style=STATE_COLOURS.get(entry["state"], "")),
-                took,
-                Text(words),
-            )
-    _out.print(table)
-    _out.print(f"  {folder / 'index.html'}")
 
 
 @app.command()
