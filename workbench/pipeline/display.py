@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from workbench.pipeline import status as states
 from workbench.pipeline.text import duration, figure
 
 STATE_COLOURS = {
@@ -20,6 +21,10 @@ STATE_COLOURS = {
     "timed out": "red",
     "interrupted": "yellow",
     "died": "red",
+    "out of room": "red",
+    "blocked": "yellow",
+    "paused": "yellow",
+    "unknown": "yellow",
 }
 
 
@@ -39,6 +44,20 @@ def progress_words(status: dict) -> str:
     if status.get("eta") is not None:
         parts.append(f"{duration(status['eta'])} left")
     return " · ".join(parts)
+
+
+def entry_words(entry: dict) -> str:
+    """What there is to say of a stage in an experiment: how far it is, what went wrong, why it waits."""
+    retry = entry.get("retry") or {}
+    attempt = f"attempt {retry['attempt']} of {retry['of']}" if retry else ""
+    if entry["state"] == states.RUNNING:
+        now = progress_words(entry.get("progress", {}))
+        return " · ".join(filter(None, (attempt if retry.get("attempt", 1) > 1 else "", now)))
+    if retry.get("waits"):
+        return f"{attempt}, waits {duration(retry['waits'])}; {entry.get('error', '')}"
+    if entry["state"] in (states.BLOCKED, states.PENDING):
+        return entry.get("why", "")
+    return entry.get("error", "")
 
 
 class PlainView:

@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench.pipeline.parameters import ParameterError, Schema, check, interpret, nearest
 from workbench.pipeline.references import EVERY, METRICS, PREVIOUS, Reference, find_references, substitute
-from workbench.pipeline.status import FINISHED, SKIPPED, UP_TO_DATE
+from workbench.pipeline.status import DONE, SKIPPED
 
 
 class ExperimentError(ValueError):
@@ -131,7 +131,7 @@ def awaited(chain: Chain, stage: StagePlan, generation: int, state_of) -> tuple[
         _, latest = latest_generation(reference, chain, stage, generation)
         for number in sorted((number for number in target.generations if number <= latest), reverse=True):
             state = state_of(target.name, number)
-            if state not in (FINISHED, UP_TO_DATE, SKIPPED):
+            if state not in DONE:
                 return target.name, number
             if state != SKIPPED and reference.reach != EVERY:
                 break

@@ -36,6 +36,7 @@ def _repair(folder: Path) -> None:
     for entry in found["stages"]:
         place = folder / entry["folder"]
         entry.pop("progress", None)
+        (entry.get("retry") or {}).pop("waits", None)
         if (place / "request.json").exists() and read_or_nothing(place / "status.json").get("state") == states.RUNNING:
             end_leftovers(place)
             message = read_status(place)["message"]

@@ -33,12 +33,11 @@ from workbench.pipeline.request import make_ready, write_request
 from workbench.pipeline.room import Footprint, NoRoom, Room, taken
 from workbench.pipeline.settings import Settings
 from workbench.pipeline.sharing import shared
-from workbench.pipeline.status import EXIT_CODES, PENDING, SKIPPED, UP_TO_DATE, read_status, timestamp
+from workbench.pipeline.status import DONE, EXIT_CODES, PENDING, SKIPPED, UP_TO_DATE, read_status, timestamp
 from workbench.pipeline.supervise import Supervised, note_stop, write_end
 from workbench.pipeline.text import duration
 from workbench.pipeline.until import too_late, words
 
-_DONE = (states.FINISHED, UP_TO_DATE, SKIPPED)
 _RETRIED = (states.FAILED, states.KILLED, states.TIMED_OUT, states.DIED)
 _LONGEST_DELAY = 900.0  # seconds before a retry
 
@@ -107,6 +106,7 @@ class _Run:
         except _Stop as stop:
             self.stop = stop
             for entry in self.record.entries:
+                (entry.get("retry") or {}).pop("waits", None)
                 if entry["state"] == states.RUNNING:
                     entry["state"] = states.INTERRUPTED
         except BaseException as error:
@@ -138,7 +138,7 @@ class _Run:
             if self._stands_in_the_way(chain, generation, stage, entry):
                 continue
             self._stage(chain, generation, stage, entry)
-            if entry["state"] not in (*_DONE, PENDING) and not self.settings.keep_going:
+            if entry["state"] not in (*DONE, PENDING) and not self.settings.keep_going:
                 return
 
     def _stands_in_the_way(self, chain: Chain, generation: int, stage: StagePlan, entry: dict) -> bool:

@@ -25,6 +25,8 @@ RUNNING, FINISHED, FAILED, KILLED, TIMED_OUT, INTERRUPTED, DIED = (
 """States of a stage. `killed`: its kernel died and the supervisor saw it; `died`: nobody was left to write it down."""
 UP_TO_DATE, SKIPPED, PENDING = "up to date", "skipped", "pending"
 """Further states of a stage in an experiment: finished by an earlier run; its `when` did not hold; not begun."""
+DONE = (FINISHED, UP_TO_DATE, SKIPPED)
+"""States of a stage that nothing is left to do for."""
 
 BLOCKED = "blocked"
 """A stage that was not begun because what it refers to failed (`--keep-going`)."""
