@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -107,6 +108,15 @@ def test_uncommitted_changes_have_a_hash_of_their_own(tmp_path):
     (tmp_path / "new").write_text("x")
     states.add(provenance.git_state(tmp_path)["dirty"])
     assert len(states) == 3
+
+
+def test_a_notebook_run_by_hand_has_its_parameters_known(project):
+    known = {"games": 7, "rate": np.float64(0.5), "output_dir": "x", "policy": object(), "else": 1}
+    found = provenance.by_hand("notebooks/01_collect.ipynb", known)
+    assert found == {"notebook": "01_collect.ipynb", "parameters": {"games": 7, "rate": 0.5}}
+    assert provenance.by_hand(None, known) == {}
+    assert provenance.by_hand("notebooks/none.ipynb", known) == {}
+    assert provenance.by_hand("notebooks/untagged.ipynb", known) == {}
 
 
 def test_provenance_tells_nothing_about_the_person_or_the_host(tmp_path):

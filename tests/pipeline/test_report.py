@@ -14,6 +14,7 @@ from workbench.pipeline.outputs import Outputs, clean, shortened
 from workbench.pipeline.page import loads_from_outside, page
 from workbench.pipeline.report import render, write_report
 from workbench.pipeline.text import duration, figure, parse_duration
+from workbench.pipeline.widgets import lay_under
 
 EVIL = """
 <script>alert(1)</script><style>body { background: url(http://x/y) }</style>
@@ -100,23 +101,48 @@ def test_figures_are_inside_the_page():
     assert "&lt;Figure&gt;" not in shown
 
 
+def drawn(seed):
+    """A figure such as matplotlib draws, of 130 KB or so, base64."""
+    noise = np.random.default_rng(seed).integers(0, 255, (200, 220, 3), np.uint8)
+    image = np.full((320, 400, 3), 255, np.uint8)
+    image[100:300, 100:320] = noise
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
 def test_a_report_of_a_long_run_stays_small():
-    large = base64.b64encode(np.random.default_rng(0).bytes(900_000)).decode()
-    outputs = [new_output("display_data", data={"image/png": large}) for _ in range(6)]
+    """13 MB of outputs: 100 figures, 100,000 lines, a table of 200,000 rows, a long program and a long story."""
+    figures = [drawn(seed) for seed in range(4)]
+    outputs = [new_output("display_data", data={"image/png": figures[index % 4]}) for index in range(100)]
+    table = "<table>" + "<tr><td>x</td></tr>" * 200_000 + "</table>"
+    outputs += [new_output("display_data", data={"text/html": table, "text/plain": "a table"})]
     outputs += [
-        new_output(
-            "display_data",
-            data={"text/html": "<table>" + "<tr><td>x</td></tr>" * 200_000 + "</table>", "text/plain": "a table"},
-        )
+        new_output("stream", text="".join(f"cell {cell} line {line}\n" for line in range(2000))) for cell in range(50)
     ]
-    outputs += [new_output("stream", text="".join(f"line {line}\n" for line in range(300_000)))]
-    shown = render(notebook(*outputs), {}, {}, {})
+    outputs += [new_output("stream", text="x" * 3_000_000)]
+    found = notebook(*outputs)
+    found.cells += [new_code_cell("y = 1\n" * 100_000), new_markdown_cell("word " * 400_000)]
+    assert len(nbformat.writes(found)) > 13_000_000
+    shown = render(found, {}, {}, {})
     assert len(shown) < 5_000_000
-    assert shown.count("data:image/png") == 3
-    assert shown.count("is left out of this page") == 3
+    assert shown.count("data:image/webp") == 100
+    assert shown.count("reduced for this page; notebook.ipynb has it whole") == 100
+    assert shown.count("1,760 lines left out; notebook.ipynb has them") == 50
+    assert all(f"cell {cell} line 1999" in shown for cell in range(50))
     assert "a table" in shown
-    assert "299,760 lines left out" in shown
-    assert "line 299999" in shown
+    assert "xxx ...</pre>" in shown and "word  ...</pre>" in shown  # endless lines are cut
+    assert "99,760 lines left out" in shown
+
+
+def test_figures_that_fit_are_as_they_were():
+    shown = render(
+        notebook(*[new_output("display_data", data={"image/png": drawn(seed)}) for seed in range(3)]), {}, {}, {}
+    )
+    assert all(drawn(seed) in shown for seed in range(3))
+    broken = base64.b64encode(b"no picture" * 500_000).decode()
+    shown = render(notebook(new_output("display_data", data={"image/png": broken})), {}, {}, {})
+    assert "a figure of 4,882 KB is left out of this page" in shown
 
 
 def test_long_text_keeps_its_ends():
@@ -124,17 +150,71 @@ def test_long_text_keeps_its_ends():
     lines = shortened("\n".join(map(str, range(1000)))).splitlines()
     assert (lines[0], lines[119], lines[121], lines[-1]) == ("0", "119", "880", "999")
     assert lines[120].startswith("... 760 lines left out")
+    assert "... 7 characters left out; notebook.ipynb has them ..." in shortened("abc\ndefghij\n", 4)
     assert shortened("\x1b[31mred\x1b[0m") == "red"
 
 
-def test_widgets_fall_back_to_their_text():
-    html = Outputs().html(
-        new_output(
-            "display_data",
-            data={"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "IntSlider()"},
-        )
+WIDGETS = {
+    "box": ("HBoxModel", {"children": ["IPY_MODEL_bar", "IPY_MODEL_label", "IPY_MODEL_box", "IPY_MODEL_gone"]}),
+    "bar": (
+        "FloatProgressModel",
+        {"value": 5.0, "min": 0.0, "max": 20.0, "description": "<b>", "bar_style": "success"},
+    ),
+    "label": ("HTMLModel", {"value": "<b>5/20</b><script>alert(1)</script>"}),
+    "slider": ("IntRangeSliderModel", {"value": [1, 3], "min": 0, "max": 4}),
+    "menu": ("DropdownModel", {"_options_labels": ["a", "<c>"], "index": 1, "description": "which"}),
+    "many": ("SelectMultipleModel", {"_options_labels": ["a", "b", "c"], "index": [0, 2]}),
+    "tick": ("CheckboxModel", {"value": True, "description": "on"}),
+    "text": ("TextModel", {"value": "<t>"}),
+    "tabs": ("TabModel", {"children": ["IPY_MODEL_tick"], "titles": ["First"]}),
+    "area": ("OutputModel", {"outputs": [{"output_type": "stream", "name": "stdout", "text": "said <s>"}]}),
+    "strange": ("Strange<Model>", {}),
+    "hidden": ("TextModel", {"value": "secret", "layout": "IPY_MODEL_layout"}),
+    "layout": ("LayoutModel", {"display": "none"}),
+}
+
+
+def with_widgets(*ids):
+    state = {id: {"model_name": name, "state": state} for id, (name, state) in WIDGETS.items()}
+    view = "application/vnd.jupyter.widget-view+json"
+    found = notebook(
+        *[new_output("display_data", data={view: {"model_id": id}, "text/plain": f"Plain({id})"}) for id in ids]
     )
-    assert html == "<pre>IntSlider()</pre>"
+    found.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": state}}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("widget", "shown"),
+    [
+        ("box", ["width: 25%", "&lt;b&gt;", "<b>5/20</b>"]),
+        ("slider", ["width: 75%", "[1, 3]"]),
+        ("menu", ["which", "&lt;c&gt;"]),
+        ("many", [">a, c<"]),
+        ("tick", ["☑ on"]),
+        ("text", ["&lt;t&gt;"]),
+        ("tabs", ["First", "☑ on"]),
+        ("area", ["said &lt;s&gt;"]),
+        ("strange", ["Strange&lt;Model&gt;"]),
+        ("hidden", ["Plain(hidden)"]),
+        ("gone", ["Plain(gone)"]),
+    ],
+)
+def test_widgets_are_drawn_as_they_stood_last(widget, shown):
+    html = render(with_widgets(widget), {}, {}, {})
+    for said in shown:
+        assert said in html, said
+    assert "alert" not in html
+    assert loads_from_outside(html) == []
+
+
+def test_widgets_have_a_picture_under_them_for_where_they_do_not_run():
+    found = with_widgets("bar", "gone")
+    assert lay_under(found, Outputs(found).widgets) == 1
+    assert "width: 25%" in found.cells[2].outputs[0].data["text/html"]
+    assert "text/html" not in found.cells[2].outputs[1].data
+    nbformat.validate(found)
+    assert lay_under(found, Outputs(found).widgets) == 0
 
 
 def test_metrics_are_brought_together():

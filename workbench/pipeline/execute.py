@@ -28,9 +28,12 @@ from workbench.pipeline import engine, writer
 from workbench.pipeline import status as states
 from workbench.pipeline.files import read_json, write_atomic, write_json
 from workbench.pipeline.outcome import Outcome
+from workbench.pipeline.outputs import Outputs
 from workbench.pipeline.parameters import inject
+from workbench.pipeline.provenance import spent_by_kernel
 from workbench.pipeline.report import write_report
 from workbench.pipeline.status import EXIT_CODES, STOP_NOTE, read_or_nothing, this_process, timestamp
+from workbench.pipeline.widgets import lay_under
 
 _PROGRESS = ("note", "done", "total", "pace", "eta")
 
@@ -137,7 +140,8 @@ def _stamp(folder: Path, outcome: Outcome) -> None:
         return
     notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
     result, progress = (read_or_nothing(folder / name) for name in ("result.json", "progress.json"))
-    origin = result.get("provenance") or progress.get("provenance", {})
+    origin = result.get("provenance") or {**progress.get("provenance", {}), **spent_by_kernel(notebook)}
+    lay_under(notebook, Outputs(notebook).widgets)
     notebook.metadata.setdefault("workbench", {}).update(outcome=asdict(outcome), provenance=origin)
     write_atomic(path, nbformat.writes(notebook))
     NotebookNotary().sign(nbformat.reads(path.read_text(encoding="utf-8"), as_version=4))

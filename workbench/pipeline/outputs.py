@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 from html import escape
 
@@ -15,6 +16,7 @@ from pygments.lexers import PythonLexer
 
 from workbench.pipeline.stage import RESULT_MIME
 from workbench.pipeline.text import strip_colours
+from workbench.pipeline.widgets import Widgets, model_of
 
 _TAGS = {
     "a", "abbr", "b", "blockquote", "br", "caption", "code", "col", "colgroup", "dd", "del", "details", "div", "dl", "dt", "em",
@@ -46,6 +48,8 @@ _PROPERTIES = [
 _HIDDEN = re.compile(r"<(style|script|head|template|iframe|object|svg|math)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
 _LINES, _COLUMNS = 240, 2000
+_LONGEST_TEXT, _SHORTEST_TEXT = 60_000, 3_000  # of one output
+_REDUCTIONS = ((1280, 80), (900, 65), (560, 45))  # width, quality
 _LONGEST_HTML, _MOST_ROWS = 1_000_000, 2000  # beyond these a table is for the notebook, and cleaning it takes long
 
 
@@ -86,8 +90,8 @@ def code(text: str) -> str:
     return f"<pre>{highlight(text, PythonLexer(), HtmlFormatter(nowrap=True))}</pre>"
 
 
-def shortened(text: str) -> str:
-    """Text of at most 240 lines: the first and the last ones, and how many were left out."""
+def shortened(text: str, most: int = 120_000) -> str:
+    """Text of at most 240 lines and `most` characters: the first and the last ones, and how many were left out."""
     lines = [line if len(line) <= _COLUMNS else line[:_COLUMNS] + " ..." for line in strip_colours(text).splitlines()]
     if len(lines) > _LINES:
         kept = _LINES // 2
@@ -96,59 +100,142 @@ def shortened(text: str) -> str:
             f"... {len(lines) - 2 * kept:,} lines left out; notebook.ipynb has them ...",
             *lines[-kept:],
         ]
-    return "\n".join(lines)
+    short = "\n".join(lines)
+    if len(short) <= most:
+        return short
+    left = len(short) - most
+    return (
+        f"{short[: most // 2]}\n... {left:,} characters left out; notebook.ipynb has them ...\n{short[-(most // 2) :]}"
+    )
 
 
 class Outputs:
-    """Renders outputs, with an eye on how large the page grows.
+    """Renders what cells put out, with an eye on how large the page grows.
+
+    Pictures and words have room of their own, shared out by how many there are, so that what comes last is not left out
+    for what came first. Where something is cut, the page says so in its place.
 
     Args:
-        budget: characters that all images and tables together may take.
+        notebook: whose outputs these will be; its widgets are drawn as they stood last.
+        pictures, words: characters that all images, and all text and tables, may take.
     """
 
-    def __init__(self, budget: int = 4_000_000):
-        self._left = budget
+    def __init__(self, notebook=None, *, pictures: int = 3_000_000, words: int = 1_500_000):
+        found = [output for cell in notebook.cells for output in cell.get("outputs", [])] if notebook else []
+        sizes = [len(_joined(data[kind])) for data in map(_data, found) for kind in _IMAGES if kind in data]
+        self._pictures, self._words = pictures, words
+        self._picture = pictures // max(1, len(sizes)) if sum(sizes) > pictures else pictures
+        self._text = min(_LONGEST_TEXT, max(_SHORTEST_TEXT, words // max(1, len(found) + 1)))
+        self.widgets = Widgets(notebook.metadata.get("widgets", {}) if notebook else {}, clean, self.html)
 
     def html(self, output) -> str:
         """One output of a cell."""
-        if output.output_type == "stream":
-            return f"<pre>{escape(shortened(_joined(output.text)))}</pre>"
-        if output.output_type == "error":
-            told = _joined(output.traceback, "\n") or f"{output.ename}: {output.evalue}"
-            return f'<pre class="error-text">{escape(shortened(told))}</pre>'
-        return self._data(output.get("data", {}))
+        kind = output.get("output_type")
+        if kind == "stream":
+            return self._pre(_joined(output.get("text", "")))
+        if kind == "error":
+            told = _joined(output.get("traceback", []), "\n") or f"{output.get('ename')}: {output.get('evalue')}"
+            return self._pre(told, "error-text")
+        return self._shown(_data(output))
 
-    def _data(self, data: dict) -> str:
+    def code(self, source: str) -> str:
+        """A cell's source, coloured."""
+        if len(source) > _LONGEST_TEXT:
+            return self._pre(source)
+        return self._within(code(source), f"code of {_lines(source)}")
+
+    def prose(self, source: str) -> str:
+        """A cell's markdown."""
+        if len(source) > _LONGEST_TEXT:
+            return self._pre(source)
+        return self._within(markdown(source), f"text of {_lines(source)}")
+
+    def _shown(self, data: dict) -> str:
         if RESULT_MIME in data:  # the head of the page has it
             return ""
         for kind in _IMAGES:
             if kind in data:
                 return self._image(kind, _joined(data[kind]))
+        widget = self.widgets.html(model_of(data))
+        if widget:
+            return self._within(widget, "a widget")
         if "text/html" in data:
             raw = _joined(data["text/html"])
             if len(raw) <= _LONGEST_HTML and raw.count("<tr") <= _MOST_ROWS:
                 html = clean(raw)
-                if html.strip() and self._afford(len(html)):
+                if html.strip() and self._afford_words(len(html)):
                     return html
         if "text/markdown" in data:
-            return markdown(_joined(data["text/markdown"]))
+            return self.prose(_joined(data["text/markdown"]))
         text = _joined(data.get("text/plain", ""))
-        return f"<pre>{escape(shortened(text))}</pre>" if text else ""
+        return self._pre(text) if text else ""
+
+    def _pre(self, text: str, kind: str = "") -> str:
+        shown = escape(shortened(text, self._text))
+        return self._within(
+            f'<pre class="{kind}">{shown}</pre>' if kind else f"<pre>{shown}</pre>", f"text of {_lines(text)}"
+        )
+
+    def _within(self, html: str, what: str) -> str:
+        return html if self._afford_words(len(html)) else _left_out(what)
 
     def _image(self, kind: str, content: str) -> str:
         if kind == "image/svg+xml":
             content = base64.b64encode(content.encode()).decode()
         content = "".join(content.split())
-        if not re.fullmatch(r"[A-Za-z0-9+/=]*", content) or not self._afford(len(content)):
-            return f'<p class="faint small">a figure of {len(content) * 3 // 4 // 1024:,} KB is left out of this page; notebook.ipynb has it</p>'
-        return f'<img alt="figure" src="data:{kind};base64,{content}">'
+        what = f"a figure of {len(content) * 3 // 4 // 1024:,} KB"
+        if not re.fullmatch(r"[A-Za-z0-9+/=]*", content):
+            return _left_out(what)
+        note = ""
+        if len(content) > self._picture and kind != "image/svg+xml":
+            reduced = reduced_picture(content, self._picture)
+            if reduced is None:
+                return _left_out(what)
+            kind, content = "image/webp", reduced
+            note = f'<p class="faint small">{what}, reduced for this page; notebook.ipynb has it whole</p>'
+        if len(content) > self._pictures:
+            return _left_out(what)
+        self._pictures -= len(content)
+        return f'<img alt="figure" src="data:{kind};base64,{content}">{note}'
 
-    def _afford(self, size: int) -> bool:
-        if size > self._left:
+    def _afford_words(self, size: int) -> bool:
+        if size > self._words:
             return False
-        self._left -= size
+        self._words -= size
         return True
 
 
+def reduced_picture(content: str, most: int) -> str | None:
+    """A picture (base64) as a smaller one of at most so many characters; None where it is none, or cannot be."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        picture = Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        return None
+    for width, quality in _REDUCTIONS:
+        smaller = picture.copy()
+        smaller.thumbnail((width, 4 * width), reducing_gap=2.0)
+        buffer = io.BytesIO()
+        smaller.save(buffer, "WEBP", quality=quality, method=1)
+        found = base64.b64encode(buffer.getvalue()).decode()
+        if len(found) <= most:
+            return found
+    return None
+
+
+def _left_out(what: str) -> str:
+    return f'<p class="faint small">{escape(what)} is left out of this page; notebook.ipynb has it</p>'
+
+
+def _lines(text: str) -> str:
+    return f"{text.count(chr(10)) + 1:,} lines"
+
+
+def _data(output) -> dict:
+    found = output.get("data", {})
+    return found if isinstance(found, dict) else {}
+
+
 def _joined(text, separator: str = "") -> str:
-    return text if isinstance(text, str) else separator.join(text)
+    return text if isinstance(text, str) else separator.join(map(str, text))

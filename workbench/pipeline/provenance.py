@@ -16,7 +16,9 @@ from pathlib import Path
 import psutil
 
 from workbench.pipeline.dependencies import code_files
-from workbench.pipeline.files import hash_json, hash_path
+from workbench.pipeline.files import hash_json, hash_path, to_plain
+from workbench.pipeline.notebook_io import NotebookError, read_notebook
+from workbench.pipeline.parameters import ParameterError, read_schema
 
 _PACKAGES = (
     "workbench", "numpy", "numba", "scipy", "pandas", "pyarrow", "torch", "safetensors", "gymnasium", "melee",
@@ -35,6 +37,33 @@ def provenance(folder: Path | str = ".") -> dict:
         "device": device(),
         "processors": os.cpu_count(),
     }
+
+
+def by_hand(told: str | None, namespace: dict) -> dict:
+    """`{"notebook", "parameters"}` of a notebook that a person runs; {} where its file cannot be found.
+
+    Args:
+        told: where the notebook lies, as JupyterLab says; the kernel runs in the same folder.
+        namespace: the kernel's variables.
+    """
+    path = Path(told or "")
+    path = path if path.is_file() else Path(path.name)
+    if path.suffix != ".ipynb" or not path.is_file():
+        return {}
+    try:
+        schema = read_schema(read_notebook(path))
+    except (ParameterError, NotebookError):
+        return {}
+    values = {name: namespace[name] for name in schema.parameters if name in namespace and name != "output_dir"}
+    return {"notebook": path.name, "parameters": {name: value for name, value in values.items() if _is_plain(value)}}
+
+
+def _is_plain(value) -> bool:
+    try:
+        to_plain(value)
+    except TypeError:
+        return False
+    return True
 
 
 def git_state(folder: Path) -> dict | None:
@@ -94,6 +123,14 @@ class Stopwatch:
             "wall_seconds": round(time.monotonic() - self._wall, 3),
             "cpu_seconds": round(max(0.0, _processor_seconds() - self._processor), 3),
         }
+
+
+def spent_by_kernel(notebook) -> dict[str, float]:
+    """Wall and CPU seconds of a run that has left no result, as the process that executed the notebook knows them."""
+    took = notebook.metadata.get("papermill", {}).get("duration")
+    times = os.times()
+    found = {"cpu_seconds": round(times.children_user + times.children_system, 3)}
+    return found if took is None else {"wall_seconds": round(took, 3), **found}
 
 
 def _processor_seconds() -> float:

@@ -13,7 +13,7 @@ from workbench.pipeline import status as states
 from workbench.pipeline.figures import tiles
 from workbench.pipeline.files import read_json, write_atomic
 from workbench.pipeline.notebook_io import nbformat
-from workbench.pipeline.outputs import Outputs, code, markdown, shortened
+from workbench.pipeline.outputs import Outputs, shortened
 from workbench.pipeline.page import chip, fold, page, slug, table
 from workbench.pipeline.parameters import INJECTED_TAG, TAG, ParameterError, literal, read_schema
 from workbench.pipeline.status import read_status
@@ -56,7 +56,7 @@ def render(notebook: nbformat.NotebookNode, status: dict, result: dict, request:
     parts = [_head(title, request, status)]
     parts += [banner(status, provenance), tiles(result.get("metrics", {}))]
     parts += [_parameters(notebook, request), _artifacts(result), _provenance(provenance)]
-    outputs = Outputs()
+    outputs = Outputs(notebook)
     cells = [cell for cell in notebook.cells if _ERROR_MARKER not in cell.metadata.get("tags", [])]
     parts += [_cell(cell, index, outputs, skip_title=index == 0) for index, cell in enumerate(cells)]
     return page(title, "\n".join(filter(None, parts)))
@@ -212,7 +212,7 @@ def _cell(cell, index: int, outputs: Outputs, *, skip_title: bool) -> str:
     state = cell.metadata.get("papermill", {}).get("status", "")
     if cell.cell_type == "markdown":
         source = "\n".join(cell.source.splitlines()[1:]) if skip_title and cell.source.startswith("#") else cell.source
-        return f'<div class="cell prose">{markdown(source)}</div>' if source.strip() else ""
+        return f'<div class="cell prose">{outputs.prose(source)}</div>' if source.strip() else ""
     if cell.cell_type != "code":
         return ""
     tags = cell.metadata.get("tags", [])
@@ -220,7 +220,7 @@ def _cell(cell, index: int, outputs: Outputs, *, skip_title: bool) -> str:
     words = "the values of this run" if INJECTED_TAG in tags else "the parameters cell" if TAG in tags else first[:90]
     shown = "".join(f'<div class="output">{html}</div>' for output in cell.outputs if (html := outputs.html(output)))
     note = ' <span class="small faint">not run</span>' if state == "pending" else ""
-    return f'<div class="cell {slug(state)}" id="cell-{index + 1}">{fold("code: " + words, code(cell.source))}{note}{shown}</div>'
+    return f'<div class="cell {slug(state)}" id="cell-{index + 1}">{fold("code: " + words, outputs.code(cell.source))}{note}{shown}</div>'
 
 
 def main_figure(notebook: nbformat.NotebookNode) -> bytes | None:

@@ -24,7 +24,7 @@ from workbench.pipeline import status as states
 from workbench.pipeline.dependencies import code_used
 from workbench.pipeline.files import hash_path, read_json, to_plain, write_json
 from workbench.pipeline.loggers import Forgiving, MetricsFile, TensorBoardFile
-from workbench.pipeline.provenance import Stopwatch, device, provenance
+from workbench.pipeline.provenance import Stopwatch, by_hand, device, provenance
 from workbench.pipeline.seeding import seed_everything
 from workbench.pipeline.status import Pace, this_process, timestamp
 from workbench.pipeline.text import figure
@@ -245,6 +245,8 @@ class Stage:
         asked = {
             key: self._request[key] for key in ("notebook", "parameters", "inputs", "parents") if key in self._request
         }
+        if not asked and _shell() is not None:
+            asked = by_hand(os.environ.get("JPY_SESSION_NAME"), _shell().user_ns)
         return {**asked, "seed": self.seed, **origin, "resumed": self.resuming}
 
     def _fingerprint(self) -> dict | None:
