@@ -413,3 +413,19 @@ def test_numbers_for_people():
         "True",
         "x",
     ]
+
+
+def test_the_head_of_a_report_stays_small_too():
+    many = {f"metric {number}": number for number in range(5000)}
+    table = {f"rating/{number}": [number, number - 1, number + 1] for number in range(5000)}
+    artifacts = {"all": [{"path": "p" * 100, "hash": "h"} for _ in range(5000)]}
+    origin = {"inputs": {f"i{number}": "h" for number in range(5000)}, "parents": ["x"] * 5000}
+    result = {"metrics": {**many, **table}, "artifacts": artifacts, "provenance": origin}
+    shown = render(notebook(), {}, result, {"parameters": {"games": "x" * 1_000_000}})
+    assert len(shown) < 400_000
+    for said in (
+        "and 4952 more; result.json has them",
+        "and 4940 more; result.json has them",
+        "(1,000,002 characters)",
+    ):
+        assert said in shown, said

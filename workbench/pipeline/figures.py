@@ -8,6 +8,7 @@ from workbench.pipeline.page import fold, table
 from workbench.pipeline.text import figure
 
 _BOUNDLESS = 1e300
+_MOST_TILES, _MOST_HIDDEN = 48, 500
 _MOST_ROWS = 12  # of a drawn table; a night of many generations rates many policies
 
 
@@ -84,7 +85,13 @@ def tiles(metrics: dict) -> str:
             large.append(f"<h3>{escape(name)}</h3>" + interval_table(value))
         elif not isinstance(value, (dict, list)):
             small.append(f'<div class="metric"><b>{escape(words(value))}</b><span>{escape(name)}</span></div>')
-    return (f'<div class="metrics">{"".join(small)}</div>' if small else "") + "".join(large)
+    more = f'<p class="small faint">and {len(small) - _MOST_TILES} more; result.json has them</p>'
+    shown = "".join(small[:_MOST_TILES])
+    return (
+        (f'<div class="metrics">{shown}</div>' if small else "")
+        + (more if len(small) > _MOST_TILES else "")
+        + "".join(large[:_MOST_TILES])
+    )
 
 
 def interval_table(values: dict[str, tuple[float, float, float]]) -> str:
@@ -107,5 +114,5 @@ def interval_table(values: dict[str, tuple[float, float, float]]) -> str:
             ]
         )
     head = ["", "", "interval", ""]
-    rest = fold(f"{len(rows) - _MOST_ROWS} more", table(head, rows[_MOST_ROWS:], numbers=(1,)))
+    rest = fold(f"{len(rows) - _MOST_ROWS} more", table(head, rows[_MOST_ROWS:_MOST_HIDDEN], numbers=(1,)))
     return table(head, rows[:_MOST_ROWS], numbers=(1,)) + (rest if len(rows) > _MOST_ROWS else "")

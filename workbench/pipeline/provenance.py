@@ -27,9 +27,13 @@ _PACKAGES = (
 
 
 def provenance(folder: Path | str = ".") -> dict:
-    """What ran here: git revision and hash of uncommitted changes, python, packages, device."""
+    """What ran here: git revision and hash of uncommitted changes, python, packages, device.
+
+    Args:
+        folder: the project's; where it is under no version control, the library's own revision is given.
+    """
     return {
-        "git": git_state(Path(folder)),
+        "git": git_state(Path(folder)) or git_state(Path(__file__).parent),
         "code": hash_json(code_files()),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",

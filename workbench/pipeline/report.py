@@ -21,6 +21,13 @@ from workbench.pipeline.text import duration
 
 _ERROR_MARKER = "papermill-error-cell-tag"
 _THUMBNAIL = (420, 256)
+_MOST_LISTED = 60  # of what may be without end: inputs, artifacts, items of a list
+_LONGEST_VALUE = 2000  # characters of a parameter's value
+_ORIGIN = (
+    ("notebook", "notebook"), ("seed", "seed"), ("device", "device"), ("python", "python"), ("system", "system"),
+    ("processors", "processors"), ("resumed", "went on from a checkpoint"),
+)  # fmt: skip
+_SPENT = (("wall_seconds", "by the clock"), ("cpu_seconds", "of processor time, workers included"))
 
 
 def write_report(folder: Path | str) -> Path:
@@ -127,8 +134,9 @@ def _parameters(notebook: nbformat.NotebookNode, request: dict) -> str:
         value = values.get(name, parameter.default)
         differs = _plain(value) != _plain(parameter.default)
         changed += differs
-        shown = f"<b>{escape(literal(value))}</b>" if differs else escape(literal(value))
-        default = escape(literal(parameter.default)) if differs else ""
+        said = escape(_short(literal(value)))
+        shown = f"<b>{said}</b>" if differs else said
+        default = escape(_short(literal(parameter.default))) if differs else ""
         rows.append(
             [
                 f"<code>{escape(name)}</code>",
@@ -147,6 +155,10 @@ def _parameters(notebook: nbformat.NotebookNode, request: dict) -> str:
     )
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ... ({len(text):,} characters)"
+
+
 def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
@@ -157,9 +169,9 @@ def _artifacts(result: dict) -> str:
 
     def words(item) -> str:
         if isinstance(item, list):
-            return "<br>".join(words(one) for one in item)
+            return "<br>".join(_limited([words(one) for one in item]))
         if "path" not in item:
-            return "<br>".join(f"{escape(key)}: {words(one)}" for key, one in item.items())
+            return "<br>".join(_limited([f"{escape(key)}: {words(one)}" for key, one in item.items()]))
         return f'<code>{escape(item["path"])}</code> <span class="faint small">{escape(item["hash"])}</span>'
 
     return fold(
@@ -170,42 +182,39 @@ def _artifacts(result: dict) -> str:
 def _provenance(provenance: dict) -> str:
     if not provenance:
         return ""
-    git = provenance.get("git")
-    rows = (
-        [
-            [
-                "code",
-                f"<code>{escape(git['sha'][:12])}</code>"
-                + (f" with uncommitted changes ({escape(git['dirty'])})" if git.get("dirty") else ""),
-            ]
-        ]
-        if git
-        else []
-    )
-    for key, word in (
-        ("seed", "seed"),
-        ("device", "device"),
-        ("python", "python"),
-        ("system", "system"),
-        ("processors", "processors"),
-        ("notebook", "notebook"),
-    ):
+    rows = [["code", _code(provenance)]] if _code(provenance) else []
+    for key, word in _ORIGIN:
         if provenance.get(key) is not None:
             rows.append([word, escape(str(provenance[key]))])
+    spent = [f"{duration(provenance[key])} {word}" for key, word in _SPENT if provenance.get(key) is not None]
+    if spent:
+        rows.append(["took", escape(", ".join(spent))])
     if provenance.get("inputs"):
-        rows.append(
-            [
-                "inputs",
-                "<br>".join(
-                    f"{escape(name)} <code>{escape(found)}</code>" for name, found in provenance["inputs"].items()
-                ),
-            ]
-        )
+        named = [f"{escape(name)} <code>{escape(str(found))}</code>" for name, found in provenance["inputs"].items()]
+        rows.append(["made from", "<br>".join(_limited(named))])
     if provenance.get("parents"):
-        rows.append(["made from", escape(", ".join(provenance["parents"]))])
+        rows.append(["by", escape(", ".join(_limited(provenance["parents"])))])
     packages = ", ".join(f"{name} {version}" for name, version in provenance.get("packages", {}).items())
     rows.append(["packages", escape(packages)])
-    return fold("where this comes from", table(["", ""], rows))
+    return fold("where this comes from: code, inputs, packages, machine, time", table(["", ""], rows))
+
+
+def _code(provenance: dict) -> str:
+    """The commit, whether there were uncommitted changes, and the hash of the library's files."""
+    git, library = provenance.get("git"), provenance.get("code")
+    parts = []
+    if git:
+        dirty = f" with uncommitted changes <code>{escape(git['dirty'])}</code>" if git.get("dirty") else ""
+        parts.append(f"commit <code>{escape(git['sha'][:12])}</code>{dirty}")
+    if library:
+        parts.append(f"library <code>{escape(str(library))}</code>")
+    return ", ".join(parts)
+
+
+def _limited(items: list[str]) -> list[str]:
+    """The first of many, and how many there are more."""
+    more = [f"and {len(items) - _MOST_LISTED} more; result.json has them"] if len(items) > _MOST_LISTED else []
+    return items[:_MOST_LISTED] + more
 
 
 def _cell(cell, index: int, outputs: Outputs, *, skip_title: bool) -> str:
