@@ -117,6 +117,12 @@ class Cluster:
         """How many tasks it can do at once now; 0 while no worker has joined."""
         return sum(self.client.nthreads().values())
 
+    def close(self) -> None:
+        """Give the connection up; the next `connect` makes a new one."""
+        with self._lock:
+            self._connected.pop(self.address, None)
+        _close(self.client)
+
     def addresses(self) -> set[str]:
         """Of the workers there are now.
 
