@@ -2,9 +2,13 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 LAPTOP = {"width": 1366, "height": 768}
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -60,3 +64,38 @@ def offline_tab(chromium):
 
 def _outside(address: str) -> bool:
     return not address.startswith(("file:", "data:", "about:"))
+
+
+_CELLS = (
+    "import ipywidgets\nimport matplotlib.pyplot as plt\nimport pandas as pd\nimport workbench as wb\nfrom IPython.display import HTML, Markdown\n\nstage = wb.stage(output_dir, seed)\nstage",
+    'env = wb.make("kuhn", batch_size=32)\npolicy = wb.Policy.create(env.spec, wb.PolicySettings(hidden=(8,)))\npolicy.id = "a <b>bold</b> & \\"quoted\\" policy"\nmatches = wb.play(env, policy, "random", games=60)\nmatches',
+    "standings = wb.ratings(matches, bootstraps=20)\nstandings",
+    "policy",
+    "wb.plots.winrate_heatmap(matches, standings)",
+    "plt.plot([1, 2, 3])",
+    'HTML("".join(f\'<td style="background-color: {colour}" title="{colour}">{colour}</td>\' for colour in ("#ff0000", "#00ff00")).join(["<table><tr>", "</tr></table>"]))',
+    'Markdown("**bold** and `code`")',
+    'ipywidgets.VBox([ipywidgets.IntProgress(value=3, max=4, description="games"), ipywidgets.HTML("<b>3 of 4</b>"), ipywidgets.Dropdown(options=["first", "second"], value="second", description="which")])',
+    'print("\\n".join(f"line {number}" for number in range(300)))',
+    'pd.DataFrame({"who": ["<script>pwned = 1</script>", "b"], "rate": [0.5, 0.25]})',
+    "stage.finish(policy=policy.save(stage.path('policy')), metrics={'win_rate': [0.5, 0.4, 0.6], 'rating/a': [1500.0, 1400.0, 1600.0], 'rating/b': [1400.0, 1300.0, 1500.0]})",
+)
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """An experiment of one stage that shows one of everything, run for real: its folder in `outputs`."""
+    project = tmp_path_factory.mktemp("executed")
+    parameters = new_code_cell('seed: int = 0  # of all\noutput_dir: str = ""', metadata={"tags": ["parameters"]})
+    cells = [
+        new_markdown_cell("# One of everything\n\nTables, figures, widgets."),
+        parameters,
+        *map(new_code_cell, _CELLS),
+    ]
+    nbformat.write(new_notebook(cells=cells), project / "show.ipynb")
+    (project / "shown.yaml").write_text("name: shown\nstages: {show: {notebook: show.ipynb}}\n")
+    subprocess.run(
+        [sys.executable, "-m", "workbench.cli", "run", "shown.yaml"],
+        cwd=project, check=True, capture_output=True, env={**os.environ, "JUPYTER_DATA_DIR": str(project / "jupyter")},
+    )  # fmt: skip
+    return project / "outputs" / "shown"

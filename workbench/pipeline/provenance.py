@@ -33,7 +33,7 @@ def provenance(folder: Path | str = ".") -> dict:
         folder: the project's; where it is under no version control, the library's own revision is given.
     """
     return {
-        "git": git_state(Path(folder)) or git_state(Path(__file__).parent),
+        "git": git_state(Path(folder)) or git_state(Path(__file__).parents[2]),
         "code": hash_json(code_files()),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
