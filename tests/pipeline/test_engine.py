@@ -24,9 +24,12 @@ def execute(tmp_path, monkeypatch):
     writer.register()
     engine.register()
 
-    def _execute(name, **settings):
+    def _execute(name, parameters=None, **settings):
         outcome = Outcome()
-        notebook = inject(read_notebook(NOTEBOOKS / f"{name}.ipynb"), {"output_dir": "'out'"})
+        values = {"output_dir": "out", **(parameters or {})}
+        notebook = inject(
+            read_notebook(NOTEBOOKS / f"{name}.ipynb"), {key: repr(value) for key, value in values.items()}
+        )
         with contextlib.suppress(PapermillExecutionError):
             execute_notebook(
                 notebook,
@@ -86,6 +89,15 @@ def test_a_cell_beyond_its_time(execute):
     outcome, notebook = execute("sleeps", execution_timeout=4)
     assert (outcome.state, outcome.cell, outcome.error) == ("timed out", 4, "the cell ran longer than its 4 s")
     assert "asleep" in outcome.tail
+    assert states(notebook) == FAILED_IN_THE_FIFTH
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_cell_beyond_its_time_that_does_not_heed_being_interrupted(execute, monkeypatch, goes_on):
+    monkeypatch.setattr(engine, "_HEEDS_WITHIN", 1.0)
+    outcome, notebook = execute("stubborn", execution_timeout=4, parameters={"goes_on": goes_on})
+    assert (outcome.state, outcome.cell, outcome.error) == ("timed out", 4, "the cell ran longer than its 4 s")
+    assert "busy" in outcome.tail
     assert states(notebook) == FAILED_IN_THE_FIFTH
 
 

@@ -10,7 +10,7 @@ from workbench.pipeline.files import write_atomic
 from workbench.pipeline.notebook_io import nbformat
 from workbench.pipeline.text import strip_colours
 
-_TAIL_LINES = 20
+_TAIL_LINES, _TRACEBACK_LINES = 20, 4
 
 
 @dataclass
@@ -58,11 +58,12 @@ def mark_abandoned(path: Path, state: str, error: str, cell: int | None) -> str:
 
 
 def tail_of(cell) -> str:
-    """The last lines of a cell's text output, without colours."""
+    """The last lines of a cell's text output, without colours; of a traceback only its end, for it is in the notebook."""
     lines: list[str] = []
     for output in cell.get("outputs", []):
         if output.output_type == "stream":
             lines += strip_colours(output.text).splitlines()
         elif output.output_type == "error":
-            lines += strip_colours("\n".join(output.traceback)).splitlines()
+            traceback = strip_colours("\n".join(output.traceback)).splitlines()
+            lines += [line for line in traceback if line.strip()][-_TRACEBACK_LINES:]
     return "\n".join(line[:300] for line in lines[-_TAIL_LINES:])
