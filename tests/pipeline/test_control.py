@@ -7,6 +7,7 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -22,6 +23,7 @@ from workbench.pipeline.runner import run
 from workbench.pipeline.settings import Settings
 from workbench.pipeline.supervise import STOP_NOTE
 from workbench.pipeline.until import parse_until, too_late
+from workbench.policies.storage import write_pair
 
 LOOP = {
     "collect": {"parameters": {"policy": "${previous.train.policy}"}, "initial": {"policy": "random"}},
@@ -372,6 +374,54 @@ def test_an_input_that_changes_while_a_stage_runs_spoils_its_result(write):
     code, entries, began, _ = go(file)
     assert (code, began) == (0, ["collect 1", "train 1", "judge 1"])
     assert "was written again since: from the start" in entries["train 1"]["why"]
+
+
+def test_what_a_cut_off_stage_had_made_is_looked_at(write):
+    file = write(LOOP)
+    go(file)
+    place = Path("outputs/x/gen_001/01_collect")
+    write_json(place / "status.json", {"state": "killed", "message": "between its result and its end"})
+    assert "killed before: going on" in go(file)[1]["collect 1"]["why"]
+    write_json(place / "status.json", {"state": "killed", "message": "between its result and its end"})
+    (place / "dataset").write_text("altered")
+    assert (
+        "killed before, and its dataset (gen_001/01_collect/dataset) was altered: from"
+        in go(file)[1]["collect 1"]["why"]
+    )
+
+
+@pytest.mark.parametrize("name", ["request.json", "status.json", "checkpoint/checkpoint.json", "checkpoint/other.json"])
+def test_a_stage_begins_again_where_what_it_would_go_on_from_is_damaged(write, name):
+    file = write(LOOP)
+    go(file, {"collect": ["killed"]})
+    folder = Path("outputs/x/gen_001/01_collect")
+    write_pair(folder / "checkpoint", "checkpoint", {"weights": np.zeros(3)}, {})
+    (folder / name).write_text("{")
+    why = go(file)[1]["collect 1"]["why"]
+    if name == "status.json":
+        assert why == "unknown before: going on from its checkpoint"
+    else:
+        assert "damaged" in why and why.endswith("from the start")
+
+
+def test_a_truncated_checkpoint_is_not_gone_on_from(write):
+    file = write(LOOP)
+    go(file, {"collect": ["killed"]})
+    folder = Path("outputs/x/gen_001/01_collect/checkpoint")
+    write_pair(folder, "checkpoint", {"weights": np.zeros(300)}, {})
+    os.truncate(folder / "checkpoint.safetensors", 200)
+    assert "its checkpoint is damaged" in go(file, {"collect": ["killed"]})[1]["collect 1"]["why"]
+    write_pair(folder, "checkpoint", {"weights": np.zeros(300)}, {})
+    assert "going on from its checkpoint" in go(file)[1]["collect 1"]["why"]
+
+
+def test_a_damaged_experiment_file_is_written_anew(write):
+    file = write(LOOP)
+    go(file)
+    Path("outputs/x/experiment.json").write_text("{")
+    code, _, began, said = go(file)
+    assert (code, began) == (0, [])
+    assert "experiment.json is damaged; what the stages themselves have left is looked at" in said
 
 
 def test_a_stage_does_not_begin_with_an_input_that_was_altered(write):

@@ -58,6 +58,11 @@ def beginning(
         return Beginning(AFRESH, "its request.json is damaged: from the start")
     if before is None:
         return Beginning(AFRESH, "first run")
+    damaged = (
+        damage(result, experiment_folder) if result is not None else ""
+    )  # what it had made already is its work too
+    if damaged:
+        return Beginning(AFRESH, f"{ended} before, and {damaged}: from the start")
     return _of_a_cut_off_one(folder, before, ended, asked, seen)
 
 
