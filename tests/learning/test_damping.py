@@ -7,9 +7,13 @@ import pytest
 import torch
 
 from workbench import envs
+from workbench.arena import play
+from workbench.data import Dataset, Recorder
 from workbench.learning.damping import PRESETS, Damping, DampingSettings, reverse_kl
+from workbench.learning.imitation import Imitation, ImitationSettings
 from workbench.learning.ppo import PPO, PPOSettings
 from workbench.policies.core import Policy
+from workbench.policies.registry import load_policy
 from workbench.policies.settings import PolicySettings
 
 HEAD = np.array([0, 2])
@@ -234,6 +238,65 @@ def test_a_checkpoint_with_damping_needs_damping(tmp_path):
         damped_ppo().restore(tmp_path)
     with pytest.raises(ValueError, match="settings"):
         damped_ppo(damping=DampingSettings(kl=0.1)).restore(tmp_path)
+
+
+# learning from recorded games
+
+
+@pytest.fixture(scope="module")
+def games(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("games")
+    with envs.make("memory", 16, delay=3) as env, Recorder(env, folder, ("memory/perfect",) * 2) as recorder:
+        player = load_policy("memory/perfect")
+        play(env, player, player, games=64, seed=1, recorder=recorder)
+        return folder, env.spec
+
+
+def damped_imitation(games, damping, reference=None, backbone="gru", **settings) -> Imitation:
+    folder, spec = games
+    learner = Policy.create(spec, PolicySettings(backbone=backbone, hidden=(16,), memory=8), device="cpu")
+    held = None if damping is None else Damping(learner, damping, reference)
+    return Imitation(
+        learner,
+        Dataset(folder, spec=spec),
+        ImitationSettings(batch_size=16, learning_rate=1e-2, **settings),
+        damping=held,
+    )
+
+
+@pytest.mark.parametrize("backbone", ["mlp", "gru"])
+def test_imitation_is_held_by_the_same_component(games, backbone):
+    free = damped_imitation(games, DampingSettings(kl=0.0, target=None, entropy=None), backbone=backbone)
+    held = damped_imitation(games, DampingSettings(kl=20.0, kl_max=20.0, target=None, entropy=None), backbone=backbone)
+    assert free.update()["damping/kl"] == held.update()["damping/kl"] == pytest.approx(0.0, abs=1e-6)
+    for _ in range(40):
+        far, near = free.update()["damping/kl"], held.update()["damping/kl"]
+    assert near < far / 5
+    assert held.damping.frames == held.decisions
+
+
+def test_a_recurrent_reference_judges_a_policy_without_memory(games):
+    _, spec = games
+    reference = Policy.create(spec, PolicySettings(backbone="gru", memory=4), seed=9, device="cpu")
+    learner = damped_imitation(games, DampingSettings(), reference, backbone="mlp")
+    assert learner.update()["damping/kl"] > 0
+
+
+def test_imitation_goes_on_the_same_with_its_damping(games, tmp_path):
+    how = DampingSettings(interval=3, reference="moving", target=1e-5)
+    whole, first, second = (damped_imitation(games, how, unroll=2) for _ in range(3))
+    for _ in range(6):
+        whole.update()
+    for _ in range(3):
+        first.update()
+    first.save(tmp_path)
+    second.restore(tmp_path)
+    for _ in range(3):
+        second.update()
+    assert whole.damping.kl_multiplier == second.damping.kl_multiplier != 1
+    assert all((whole.policy.arrays()[name] == weights).all() for name, weights in second.policy.arrays().items())
+    with pytest.raises(ValueError, match="saved with damping"):
+        damped_imitation(games, None).restore(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -314,13 +314,12 @@ class Damping:
             weights.lerp_(mine[name], step) if weights.is_floating_point() else weights.copy_(mine[name])
 
     def metrics(self) -> dict[str, float]:
-        """Under plain names, beside the trainer's own `losses/entropy` and `charts/learning_rate`."""
+        """Under plain names, beside the trainer's own `damping/kl`, `losses/entropy` and `charts/learning_rate`."""
         return {
-            "damping/kl": float(np.mean(self._seen)) if self._seen else 0.0,
             "damping/kl_coefficient": self.kl_coefficient,
             "damping/kl_multiplier": self.kl_multiplier,
-            "damping/entropy_coefficient": self.entropy_coefficient(float("nan")),
             "damping/learning_rate_multiplier": self.learning_rate_multiplier,
+            **({} if self.settings.entropy is None else {"damping/entropy_coefficient": self.entropy_coefficient(0.0)}),
         }
 
     # keeping
@@ -359,3 +358,25 @@ class Damping:
         self._seen = deque(described["seen"], maxlen=self.settings.interval)
         self._waiting = described["waiting"]
         self._state = arrays.get("memory")
+
+
+def kept(damping: Damping | None) -> tuple[dict, dict[str, np.ndarray]]:
+    """What a trainer's checkpoint holds of its damping: nothing without one."""
+    if damping is None:
+        return {}, {}
+    described, arrays = damping.state()
+    return {"damping": described}, under("damping", arrays)
+
+
+def restore_kept(damping: Damping | None, folder, described: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Go on from what `kept` gave.
+
+    Raises:
+        ValueError: the checkpoint in `folder` was saved with damping and the trainer has none, or the other way round,
+            or with another kind.
+    """
+    if ("damping" in described) != (damping is not None):
+        with_or_without = "with" if "damping" in described else "without"
+        raise ValueError(f"{folder}: saved {with_or_without} damping; give the trainer the same")
+    if damping is not None:
+        damping.restore(described["damping"], beneath("damping", arrays))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
+from workbench.learning.damping import Damping, kept, restore_kept
 from workbench.learning.objective import explained_variance
 from workbench.learning.optimizer import FlatAdam
 from workbench.learning.returns import decision_advantage
@@ -107,6 +108,7 @@ class Imitation:
         policy: trained in place.
         batches: drawn from.
         settings: hyper-parameters.
+        damping: holds the policy to a reference; its frames are decisions here, and its state goes into the checkpoint.
         validation: batches of games that `batches` leaves out, gone through anew by each `validate`: a list, or to
             hold one batch at a time in memory, `Dataset.in_batches`.
 
@@ -120,6 +122,7 @@ class Imitation:
         batches: Batches,
         settings: ImitationSettings | None = None,
         validation: Iterable = (),
+        damping: Damping | None = None,
     ):
         self.policy, self.batches, self.settings = policy, batches, settings or ImitationSettings()
         if iter(validation) is validation:
@@ -127,7 +130,7 @@ class Imitation:
                 f"validation is {type(validation).__name__}, used up by the first validate; give a list of batches, or "
                 "Dataset.in_batches instead of Dataset.batches"
             )
-        self.validation = validation
+        self.validation, self.damping = validation, damping
         self.optimizer = FlatAdam(policy, eps=self.settings.eps, weight_decay=self.settings.weight_decay)
         self.value_scale = ValueScale(policy, self.optimizer, self.settings.scale_values)
         self.average = self.optimizer.flat.clone() if self.settings.average else None
@@ -160,13 +163,19 @@ class Imitation:
         weight, target = self._judge(batch, known)
         self._watch(len(batch.lengths), bool(weight[known].any()))
         figures: dict[str, list[float]] = defaultdict(list)
+        reference = None if self.damping is None else self._reference(batch, known)
         for sequence, cells in self._sequences(batch, known, settings.unroll):
-            self._learn(sequence, known[cells], weight[cells], target[cells], learning_rate, figures)
+            held = None if reference is None else reference[cells]
+            self._learn(sequence, known[cells], weight[cells], target[cells], learning_rate, figures, held)
         self.updates += 1
         self.decisions += int(known.sum())
+        if self.damping is not None:
+            learning_rate = self.damping.learning_rate(learning_rate)
+            self.damping.updated(self.decisions)
         seconds = time.perf_counter() - began
         return {
-            **{f"losses/{name}": float(np.mean(values)) for name, values in figures.items()},
+            **{name: float(np.mean(values)) for name, values in figures.items()},
+            **({} if self.damping is None else self.damping.metrics()),
             "losses/value_scale": self.value_scale.scale,
             "losses/weight": float(weight[known].mean()) if known.any() else 0.0,
             "charts/usable": float(known.sum() / max(batch.acting.sum(), 1)),
@@ -187,7 +196,15 @@ class Imitation:
                 stacklevel=3,
             )
 
-    def _learn(self, sequence: Sequence, known, weight, target, learning_rate, figures) -> None:
+    @torch.no_grad()
+    def _reference(self, batch, known) -> np.ndarray:
+        """float32 `[T, N, L]` logits of the reference along the whole batch, from a memory of its own."""
+        self.damping.forget()
+        action = np.where(known[..., None], batch.action, -1)
+        sequence = self.policy.sequence(batch.observation, batch.legal, action, None, batch.reset, batch.acting)
+        return self.damping.reference_logits(sequence)
+
+    def _learn(self, sequence: Sequence, known, weight, target, learning_rate, figures, reference) -> None:
         settings, count = self.settings, known.sum()
         weight = np.where(known, weight, np.float32(0))
         total = weight.sum()
@@ -197,22 +214,32 @@ class Imitation:
         outputs = (evaluation.log_prob, evaluation.entropy, evaluation.value)
         log_prob, entropy, value = (output.numpy(force=True) for output in outputs)
         error = np.where(known, value - target, np.float32(0))
+        entropy_weight, damped = settings.entropy_weight, learning_rate
+        if self.damping is not None:
+            entropy_weight = self.damping.entropy_coefficient(entropy_weight)
+            damped = self.damping.learning_rate(learning_rate)
         derivatives = [
             -weight / total,
-            np.where(known, np.float32(-settings.entropy_weight / count), np.float32(0)),
+            np.where(known, np.float32(-entropy_weight / count), np.float32(0)),
             error * np.float32(settings.value_weight / (count * self.value_scale.scale**2)),
         ]
         derivatives = [torch.from_numpy(one.astype(np.float32)).to(self.policy.device) for one in derivatives]
+        if self.damping is not None:
+            kl, derivative = self.damping.loss(evaluation, sequence.legal, reference, known)
+            outputs, derivatives = (*outputs, evaluation.logits), [*derivatives, derivative]
         gradient = self.optimizer.differentiate(outputs, derivatives)
-        norm = self.optimizer.step(gradient, learning_rate, settings.max_gradient_norm)
+        norm = self.optimizer.step(gradient, damped, settings.max_gradient_norm)
+        if self.damping is not None:
+            self.damping.stepped(kl, learning_rate)
+            figures["damping/kl"].append(kl)
         if self.average is not None:
             self.average.lerp_(self.optimizer.flat, 1 - settings.average)
-        figures["policy_loss"].append(-(weight * np.where(known, log_prob, 0)).sum() / total)
-        figures["entropy"].append(entropy[known].mean())
+        figures["losses/policy_loss"].append(-(weight * np.where(known, log_prob, 0)).sum() / total)
+        figures["losses/entropy"].append(entropy[known].mean())
         if settings.value_weight:
-            figures["value_loss"].append(0.5 * (error * error).sum() / count)
-            figures["explained_variance"].append(explained_variance(value[known], target[known]))
-        figures["gradient_norm"].append(norm)
+            figures["losses/value_loss"].append(0.5 * (error * error).sum() / count)
+            figures["losses/explained_variance"].append(explained_variance(value[known], target[known]))
+        figures["losses/gradient_norm"].append(norm)
 
     def _judge(self, batch, known) -> tuple[np.ndarray, np.ndarray]:
         """Weights of decisions, and targets of their values, `[T, N]`."""
@@ -417,7 +444,10 @@ class Imitation:
             "value_square": self.value_scale.square,
             "batches": self.batches.state(),
         }
+        damping, held = kept(self.damping)
+        described |= damping
         arrays = {
+            **held,
             **under("policy", self.policy.arrays()),
             **under("optimizer", moments),
             **under("best", self.best),
@@ -444,6 +474,7 @@ class Imitation:
                 raise ValueError(f"{folder}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
         if ("average" in arrays) != (self.average is not None):
             raise ValueError(f"{folder}: saved with average={described['settings']['average']}, not as in this trainer")
+        restore_kept(self.damping, folder, described, arrays)
         self.batches.restore(described["batches"])
         self.policy.load_arrays(beneath("policy", arrays))
         self.optimizer.restore(described["optimizer"], beneath("optimizer", arrays))

@@ -20,7 +20,7 @@ import torch
 
 from workbench.envs.core import Env
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
-from workbench.learning.damping import Damping
+from workbench.learning.damping import Damping, kept, restore_kept
 from workbench.learning.objective import Objective, explained_variance, normalised, ppo_objective
 from workbench.learning.optimizer import FlatAdam
 from workbench.learning.returns import decision_advantage
@@ -344,11 +344,10 @@ class PPO:
             "value_square": self.value_scale.square,
             "collector": collector,
         }
-        held = {}
-        if self.damping is not None:
-            described["damping"], held = self.damping.state()
+        damping, held = kept(self.damping)
+        described |= damping
         arrays = {
-            **under("damping", held),
+            **held,
             **under("policy", self.policy.arrays()),
             **under("optimizer", moments),
             **under("collector", collected),
@@ -372,12 +371,8 @@ class PPO:
         ):
             if described[name] != mine:
                 raise ValueError(f"{folder}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
-        if ("damping" in described) != (self.damping is not None):
-            with_or_without = "with" if "damping" in described else "without"
-            raise ValueError(f"{folder}: saved {with_or_without} damping; give the trainer the same")
         # what may be refused comes first
-        if self.damping is not None:
-            self.damping.restore(described["damping"], beneath("damping", arrays))
+        restore_kept(self.damping, folder, described, arrays)
         self.collector.restore(described["collector"], beneath("collector", arrays))
         self.policy.load_arrays(beneath("policy", arrays))
         self.optimizer.restore(described["optimizer"], beneath("optimizer", arrays))
