@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workbench.pipeline.combinations import combinations, read_axes
+from workbench.pipeline.files import write_json
+from workbench.pipeline.status import this_process
+
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 
 
@@ -52,3 +56,58 @@ def workbench(project):
             process.kill()
         process.stdout.close()
         process.wait()
+
+
+def make_sweep(
+    folder: Path, texts: list[str], metrics, *, generations: int = 1, states: dict | None = None, state="finished"
+):
+    """Writes a sweep's files.
+
+    Args:
+        texts: as of `workbench sweep`.
+        metrics: called with (values by key, generation), gives metrics by stage; None for a stage that did not finish.
+        states: of combinations that did not finish, by name.
+    """
+    axes = read_axes(texts)
+    entries = []
+    for one in combinations(axes):
+        how = (states or {}).get(one.name, "finished")
+        entries.append(
+            {"name": one.name, "values": one.values, "overrides": list(one.overrides), "state": how, "message": "",
+             "done": 1, "of": 1, "shared": 0, "seconds": 12.0}
+        )  # fmt: skip
+        if how == "pending":
+            continue
+        stages = []
+        for generation in range(1, generations + 1):
+            for stage, made in metrics(one.values, generation).items():
+                place = f"gen_{generation:03d}/{stage}"
+                entry = {
+                    "chain": "",
+                    "generation": generation,
+                    "stage": stage,
+                    "folder": place,
+                    "why": "",
+                    "seconds": 3.0,
+                }
+                stages.append({**entry, "state": "finished" if made is not None else "failed"})
+                if made is not None:
+                    write_json(folder / one.name / place / "result.json", {"metrics": made, "artifacts": {}})
+                    (folder / one.name / place / "report.html").write_text("a report")
+        write_json(
+            folder / one.name / "experiment.json", {"name": one.name, "state": how, "stages": stages, "file": "x.yaml"}
+        )
+    described = [{"key": axis.key, "values": list(axis.values), "seed": axis.is_seed} for axis in axes]
+    about = {"name": folder.name, "file": "params/x.yaml", "state": state, "message": "", "process": this_process()}
+    moments = {"started": "2026-01-01T22:00:00+00:00", "updated": "2026-01-02T06:30:00+00:00"}
+    write_json(
+        folder / "sweep.json",
+        {**about, **moments, "jobs": 2, "options": [], "axes": described, "combinations": entries},
+    )
+    return folder
+
+
+@pytest.fixture(name="make_sweep", scope="session")
+def make_sweep_fixture():
+    """Writes the files of a sweep that was never run, with figures that are known beforehand."""
+    return make_sweep

@@ -10,6 +10,7 @@ from workbench.pipeline.text import figure
 # Okabe and Ito's colours, as in all figures of the workbench: jfly.uni-koeln.de/color
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A5195")
 DASHES = ("", "5 3", "2 2", "8 3 2 3")
+_MOST_BANDS = 4
 _GREY, _GRID = "#66717d", "#eceff2"
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 300, 52, 10, 10, 22, 160
 
@@ -39,7 +40,7 @@ def said(found: Estimate) -> str:
 
 
 def curves(lines: list[tuple[str, dict[int, Estimate]]]) -> str:
-    """A figure over generations, a line a setting, with bands where there are intervals."""
+    """A figure over generations, a line a setting, with its intervals: bands, or whiskers side by side where bands were too many."""
     ends = [edge for _, line in lines for found in line.values() for edge in _edges(found)]
     low, high, down = _scale(ends, _TOP, _HEIGHT - _BOTTOM)
     generations = sorted({number for _, line in lines for number in line})
@@ -57,23 +58,44 @@ def curves(lines: list[tuple[str, dict[int, Estimate]]]) -> str:
         for number in generations[::every]
     ]
     for index, (name, line) in enumerate(lines):
-        if line:
-            parts.append(_curve(index, name, sorted(line.items()), across, down))
+        if not line:
+            continue
+        aside = 0.0 if len(lines) <= _MOST_BANDS else min(3.0, 24 / len(lines)) * (index - (len(lines) - 1) / 2)
+
+        def place(number: int, aside: float = aside) -> float:
+            return across(number) + aside
+
+        spread = _band if len(lines) <= _MOST_BANDS else _whiskers
+        parts.append(
+            spread(index, sorted(line.items()), place, down) + _curve(index, name, sorted(line.items()), place, down)
+        )
     return _svg(_HEIGHT, "".join(parts))
 
 
-def _curve(index: int, name: str, line: list[tuple[int, Estimate]], across, down) -> str:
+def _band(index: int, line: list[tuple[int, Estimate]], across, down) -> str:
     upper = [f"{across(number):.1f},{down(_edges(found)[1]):.1f}" for number, found in line]
     lower = [f"{across(number):.1f},{down(_edges(found)[0]):.1f}" for number, found in reversed(line)]
+    return f'<polygon points="{" ".join(upper + lower)}" fill="{colour(index)}" fill-opacity="0.13"/>'
+
+
+def _whiskers(index: int, line: list[tuple[int, Estimate]], across, down) -> str:
+    return "".join(
+        f'<line x1="{across(number):.1f}" x2="{across(number):.1f}" y1="{down(_edges(found)[0]):.1f}" '
+        f'y2="{down(_edges(found)[1]):.1f}" stroke="{colour(index)}" stroke-opacity="0.45" stroke-width="1.5"/>'
+        for number, found in line
+    )
+
+
+def _curve(index: int, name: str, line: list[tuple[int, Estimate]], across, down) -> str:
     middle = " ".join(f"{across(number):.1f},{down(found.mean):.1f}" for number, found in line)
     dots = "".join(
-        f'<circle cx="{across(number):.1f}" cy="{down(found.mean):.1f}" r="3.2" fill="{colour(index)}">'
+        f'<circle cx="{across(number):.1f}" cy="{down(found.mean):.1f}" r="3" fill="{colour(index)}">'
         f"<title>{escape(name)}, generation {number}: {escape(said(found))}</title></circle>"
         for number, found in line
     )
     return (
-        f'<polygon points="{" ".join(upper + lower)}" fill="{colour(index)}" fill-opacity="0.13"/>'
-        f'<polyline points="{middle}" fill="none" stroke="{colour(index)}" stroke-width="1.8" stroke-dasharray="{dash(index)}"/>{dots}'
+        f'<polyline points="{middle}" fill="none" stroke="{colour(index)}" stroke-width="1.8" '
+        f'stroke-dasharray="{dash(index)}"/>{dots}'
     )
 
 

@@ -15,7 +15,7 @@ from workbench.pipeline.page import chip, fold, page, slug, table
 from workbench.pipeline.sweep_view import standing
 from workbench.pipeline.text import duration, figure
 
-_MOST_COLUMNS, _MOST_DRAWN = 7, 9
+_MOST_COLUMNS, _MOST_DRAWN = 7, 8
 
 
 def write_comparison(folder: Path | str) -> Path:
@@ -30,14 +30,14 @@ def write_comparison(folder: Path | str) -> Path:
 def render(folder: Path, comparison: Comparison) -> str:
     """The page."""
     sweep = comparison.sweep
-    told = [figure for figure in comparison.figures if _differs(comparison, figure)]
+    told = [name for name in comparison.figures if _differs(comparison, name)]
     parts = [
         '<div class="crumbs"><a href="../index.html">all experiments</a></div>',
         f"<h1>{escape(sweep['name'])}</h1>",
         _banner(comparison),
         f'<p class="small faint">started with <code>{escape(_command(sweep))}</code></p>',
         _how_to_read(comparison) if told else "",
-        *(_stage(comparison, pair, told) for pair in dict.fromkeys(figure[:2] for figure in comparison.figures)),
+        *(_stage(comparison, pair, told) for pair in dict.fromkeys(name[:2] for name in comparison.figures)),
         _figures(comparison, told),
         "<h2>Combinations</h2>",
         _combinations(folder, comparison),
@@ -89,16 +89,16 @@ def _how_to_read(comparison: Comparison) -> str:
     )
 
 
-def _differs(comparison: Comparison, figure: Figure) -> bool:
+def _differs(comparison: Comparison, name: Figure) -> bool:
     """Whether a figure has more than one value among all runs; what all have in common tells nothing."""
-    found = {value for run in comparison.runs for value in run.figures.get(figure, {}).values()}
+    found = {value for run in comparison.runs for value in run.figures.get(name, {}).values()}
     return len(found) > 1
 
 
 def _stage(comparison: Comparison, pair: tuple[str, str], told: list[Figure]) -> str:
     """A table of one stage's figures, a row a setting."""
-    own = [figure for figure in comparison.figures if figure[:2] == pair]
-    shown = [figure for figure in own if figure in told]
+    own = [name for name in comparison.figures if name[:2] == pair]
+    shown = [name for name in own if name in told]
     same = [f"{name} {_common(comparison, (*pair, name))}" for _, _, name in own if (*pair, name) not in told]
     title = f"<h2>{escape(' · '.join(filter(None, pair)))}</h2>"
     alike = f'<p class="small faint">The same in all runs: {escape(", ".join(same))}</p>' if same else ""
@@ -113,13 +113,13 @@ def _common(comparison: Comparison, name: Figure) -> str:
     return next(figure(value) for run in comparison.runs for value in run.figures.get(name, {}).values())
 
 
-def _table(comparison: Comparison, figures: list[Figure]) -> str:
-    head = ["setting", "runs", *(escape(name) for _, _, name in figures)]
+def _table(comparison: Comparison, names: list[Figure]) -> str:
+    head = ["setting", "runs", *(escape(name) for _, _, name in names)]
     rows = []
     for index, setting in enumerate(comparison.settings):
-        made = sum(any(run.final(figure) is not None for figure in figures) for run in setting.runs)
+        made = sum(any(run.final(name) is not None for name in names) for run in setting.runs)
         count = f"{made}" if made == len(setting.runs) else f"{made} of {len(setting.runs)}"
-        cells = [_cell(comparison, setting, figure, made) for figure in figures]
+        cells = [_cell(comparison, setting, name, made) for name in names]
         rows.append([f"{swatch(index)} {escape(setting.name)}", count, *cells])
     return table(head, rows, numbers=tuple(range(1, len(head))))
 
@@ -151,7 +151,8 @@ def _figures(comparison: Comparison, told: list[Figure]) -> str:
         return ""
     over = "over the generations" if comparison.generations > 1 else "of each setting"
     legend = " &nbsp; ".join(
-        f"{swatch(index)} {escape(setting.name)}" for index, setting in enumerate(comparison.settings)
+        f'<span style="white-space: nowrap">{swatch(index)} {escape(setting.name)}</span>'
+        for index, setting in enumerate(comparison.settings)
     )
     rest = fold(f"{len(drawn) - _MOST_DRAWN} more", _grid(drawn[_MOST_DRAWN:])) if len(drawn) > _MOST_DRAWN else ""
     return f'<h2>Figures {over}</h2><p class="small">{legend}</p>' + _grid(drawn[:_MOST_DRAWN]) + rest
@@ -210,4 +211,4 @@ def _reports(folder: Path, run: Run) -> str:
         label = " ".join(filter(None, (escape(chain), f"generation {generation}"))) + ": " if several else ""
         told.append(f'<span class="faint">{label}</span>{" · ".join(links)}')
     text = "<br>".join(told)
-    return text if len(told) <= 3 else fold(f"{sum(map(len, lines.values()))} reports", text)
+    return text if len(told) == 1 else fold(f"{sum(map(len, lines.values()))} reports", text)
