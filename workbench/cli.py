@@ -317,7 +317,7 @@ def rerun(
 
     Ends as `workbench run` does, and with 6 if it finished with other results.
     """
-    from workbench.pipeline.display import view
+    from workbench.pipeline.night import view
     from workbench.pipeline.rerun import rerun as replay
     from workbench.pipeline.status import EXIT_CODES
 
