@@ -1,13 +1,10 @@
-"""What a person sees in the terminal while an experiment runs: a live view, or plain lines where there is no terminal."""
+"""What a person reads in the terminal while an experiment runs, where that is no terminal: plain lines; and its words."""
 
 from __future__ import annotations
 
 import time
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from workbench.pipeline import status as states
@@ -86,7 +83,8 @@ class PlainView:
     def tick(self, status: dict, left: float | None) -> None:
         if time.monotonic() - self._said >= self._every:
             self._said = time.monotonic()
-            self.say(f"{time.strftime('%H:%M:%S')}    {progress_words(status)}")
+            night = f" · about {duration(left)} for all of it" if left else ""
+            self.say(f"{time.strftime('%H:%M:%S')}    {progress_words(status)}{night}")
 
     def stage_ended(self, title: str, state: str, seconds: float, words: str) -> None:
         self.say(
@@ -95,50 +93,3 @@ class PlainView:
             + (f"; {words}" if words else ""),
             state,
         )
-
-
-class LiveView(PlainView):
-    """The same lines, and under them the stage that runs now."""
-
-    def __init__(self, console: Console):
-        super().__init__(console)
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
-        self._title, self._since = "", time.monotonic()
-
-    def __enter__(self):
-        self._live.start()
-        return self
-
-    def __exit__(self, *exception):
-        self._live.stop()
-
-    def stage_started(self, title: str, why: str, left: float | None) -> None:
-        super().stage_started(title, why, None)
-        self._title, self._since = title, time.monotonic()
-
-    def tick(self, status: dict, left: float | None) -> None:
-        line = Table.grid(padding=(0, 1))
-        line.add_row(
-            Text(self._title, style="bold"),
-            ProgressBar(
-                total=status.get("total"),
-                completed=status.get("done") or 0,
-                width=24,
-                pulse=status.get("total") is None,
-            ),
-            Text(progress_words(status)),
-        )
-        night = f"{duration(time.monotonic() - self._since)} in this stage" + (
-            f" · about {duration(left)} for the whole experiment" if left else ""
-        )
-        self._live.update(Group(line, Text(night, style="dim")))
-
-    def stage_ended(self, title: str, state: str, seconds: float, words: str) -> None:
-        self._live.update(Text(""))
-        super().stage_ended(title, state, seconds, words)
-
-
-def view(console: Console | None = None) -> PlainView:
-    """The live view on a terminal, plain lines elsewhere."""
-    console = console or Console(highlight=False)
-    return LiveView(console) if console.is_terminal else PlainView(console)

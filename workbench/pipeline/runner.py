@@ -13,7 +13,7 @@ from workbench.pipeline.begin import GO_ON, NOT, Beginning, beginning
 from workbench.pipeline.confine import check_resolved
 from workbench.pipeline.control import remember_launch
 from workbench.pipeline.dependencies import code_files, code_reached
-from workbench.pipeline.display import PlainView, view
+from workbench.pipeline.display import PlainView
 from workbench.pipeline.experiment import (
     Chain,
     Experiment,
@@ -26,6 +26,7 @@ from workbench.pipeline.files import read_json, reserve
 from workbench.pipeline.fingerprint import fingerprint
 from workbench.pipeline.inputs import Inputs
 from workbench.pipeline.lock import Lock
+from workbench.pipeline.night import view
 from workbench.pipeline.notebook_io import read_notebook
 from workbench.pipeline.notify import tell
 from workbench.pipeline.record import Record, title_of
