@@ -231,7 +231,7 @@ def test_one_stage_and_a_sweep(somebody, tmp_path):
     assert told(sweep) == set()
 
     stage = share(tmp_path / "outputs/x-sweep/a=1/gen_001/judge", tmp_path / "stage")
-    assert links(stage / "index.html") == ["notebook.ipynb"]
+    assert links(stage / "index.html") == ["notebook.ipynb", "result.json", "metrics.jsonl"]
     assert told(stage) == set()
 
 

@@ -21,6 +21,7 @@ from workbench.pipeline.text import duration
 
 _ERROR_MARKER = "papermill-error-cell-tag"
 _THUMBNAIL = (420, 256)
+_BESIDE = ("notebook.ipynb", "result.json", "metrics.jsonl", "log.txt")
 _MOST_LISTED = 60  # of what may be without end: inputs, artifacts, items of a list
 _LONGEST_VALUE = 2000  # characters of a parameter's value
 _ORIGIN = (
@@ -43,28 +44,35 @@ def write_report(folder: Path | str) -> Path:
         read_json(folder / "result.json", {}),
         read_json(folder / "request.json", {}),
     )
-    write_atomic(folder / "report.html", render(notebook, status, result, request))
+    beside = tuple(name for name in _BESIDE if (folder / name).is_file() and (folder / name).stat().st_size)
+    write_atomic(folder / "report.html", render(notebook, status, result, request, beside))
     picture = main_figure(notebook)
     if picture is not None:
         write_thumbnail(picture, folder / "thumbnail.png")
     return folder / "report.html"
 
 
-def render(notebook: nbformat.NotebookNode, status: dict, result: dict, request: dict) -> str:
+def render(
+    notebook: nbformat.NotebookNode, status: dict, result: dict, request: dict, beside: tuple[str, ...] = _BESIDE[:1]
+) -> str:
     """The page.
 
     Args:
         status, result, request: the stage's files of those names; {} where there are none.
+        beside: names of files in the page's folder that it links to.
     """
     about = notebook.metadata.get("workbench", {})
     request = request or about.get("request", {})
     provenance = result.get("provenance") or about.get("provenance", {})
     title = title_of(notebook) or request.get("stage", "Notebook")
-    parts = [_head(title, request, status)]
+    parts = [_head(title, request, beside)]
     parts += [banner(status, provenance), tiles(result.get("metrics", {}))]
-    parts += [_parameters(notebook, request), _artifacts(result), _provenance(provenance)]
+    asked = _parameters(notebook, request)
+    parts += [asked, _artifacts(result), _provenance(provenance)]
     outputs = Outputs(notebook)
     cells = [cell for cell in notebook.cells if _ERROR_MARKER not in cell.metadata.get("tags", [])]
+    if asked:  # the head shows what they say
+        cells = [cell for cell in cells if not {TAG, INJECTED_TAG} & set(cell.metadata.get("tags", [])) or cell.outputs]
     parts += [_cell(cell, index, outputs, skip_title=index == 0) for index, cell in enumerate(cells)]
     return page(title, "\n".join(filter(None, parts)))
 
@@ -78,7 +86,7 @@ def title_of(notebook: nbformat.NotebookNode) -> str:
     return ""
 
 
-def _head(title: str, request: dict, status: dict) -> str:
+def _head(title: str, request: dict, beside: tuple[str, ...]) -> str:
     crumbs = ""
     if request:
         up = "../" * (len(Path(request.get("experiment_folder", "..")).parts) or 1)
@@ -87,7 +95,7 @@ def _head(title: str, request: dict, status: dict) -> str:
         if request.get("replay"):  # it lies in a folder of its own, beside the experiments
             top = f'<a href="../../index.html">all experiments</a> / replay / {escape(request.get("experiment", ""))}'
         crumbs = " / ".join([top, *(escape(str(name)) for name in names if name)])
-    links = '<a href="notebook.ipynb">notebook</a>'
+    links = " · ".join(f'<a href="{name}">{name}</a>' for name in beside)
     return f'<div class="crumbs">{crumbs}</div><h1>{escape(title)}</h1><div class="small faint">{links}</div>'
 
 
