@@ -157,8 +157,8 @@ def test_a_kernel_that_runs_out_of_memory(watched, memory_group):
 
 
 def test_a_cell_beyond_its_limit(watched):
-    night = watched(control="cell_time_limit: 5s")
-    tells(night, 5, "timed out", "the cell ran longer than its 5 s")
+    night = watched(control="cell_time_limit: 10s")
+    tells(night, 5, "timed out", "the cell ran longer than its 10 s")
 
 
 def test_ctrl_c(watched):
@@ -176,7 +176,7 @@ def test_sigterm(watched):
 
 
 def test_the_hour(watched):
-    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 12))
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 25))
     night = watched(overrides=("--until", at))
     in_the_long_cell(night)
     tells(night, 6, "interrupted", "has come (--until)", run_state="paused")

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -30,7 +31,7 @@ def execute(tmp_path, monkeypatch):
         notebook = inject(
             read_notebook(NOTEBOOKS / f"{name}.ipynb"), {key: repr(value) for key, value in values.items()}
         )
-        with contextlib.suppress(PapermillExecutionError):
+        with contextlib.suppress(PapermillExecutionError, RuntimeError):
             execute_notebook(
                 notebook,
                 "executed.ipynb",
@@ -85,9 +86,25 @@ def test_a_kernel_that_is_killed(execute):
     assert read_status("out")["state"] == "died"
 
 
+@pytest.mark.parametrize(
+    ("ending", "state", "words"),
+    [
+        ("os.kill(os.getpid(), 9)", "killed", "the kernel was killed (SIGKILL)"),
+        ("os._exit(7)", "failed", "the kernel ended by itself with exit code 7"),
+    ],
+)
+def test_a_kernel_that_dies_as_it_starts(execute, monkeypatch, ending, state, words):
+    command = [sys.executable, "-c", f"import os; {ending}"]
+    monkeypatch.setattr(engine.SocketKernelManager, "format_kernel_cmd", lambda self, extra_arguments=None: command)
+    outcome, notebook = execute("talks")
+    assert (outcome.state, outcome.cell) == (state, None)
+    assert words in outcome.error and outcome.error.endswith("before the first cell")
+    assert set(states(notebook)) == {"pending"}
+
+
 def test_a_cell_beyond_its_time(execute):
-    outcome, notebook = execute("sleeps", execution_timeout=4)
-    assert (outcome.state, outcome.cell, outcome.error) == ("timed out", 4, "the cell ran longer than its 4 s")
+    outcome, notebook = execute("sleeps", execution_timeout=9)
+    assert (outcome.state, outcome.cell, outcome.error) == ("timed out", 4, "the cell ran longer than its 9 s")
     assert "asleep" in outcome.tail
     assert states(notebook) == FAILED_IN_THE_FIFTH
 
@@ -95,8 +112,8 @@ def test_a_cell_beyond_its_time(execute):
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_a_cell_beyond_its_time_that_does_not_heed_being_interrupted(execute, monkeypatch, goes_on):
     monkeypatch.setattr(engine, "_HEEDS_WITHIN", 1.0)
-    outcome, notebook = execute("stubborn", execution_timeout=4, parameters={"goes_on": goes_on})
-    assert (outcome.state, outcome.cell, outcome.error) == ("timed out", 4, "the cell ran longer than its 4 s")
+    outcome, notebook = execute("stubborn", execution_timeout=9, parameters={"goes_on": goes_on})
+    assert (outcome.state, outcome.cell, outcome.error) == ("timed out", 4, "the cell ran longer than its 9 s")
     assert "busy" in outcome.tail
     assert states(notebook) == FAILED_IN_THE_FIFTH
 

@@ -104,18 +104,30 @@ class TruthfulClient(PapermillNotebookClient):
     kernel_manager_class = Any(SocketKernelManager)
     _timed_out: float | None = None
     _running = 0
+    _ended_with: int | None = None
 
     def execute(self, **arguments):
         self.reset_execution_trackers()
-        with self.setup_kernel(**arguments):
-            self.papermill_execute_cells()
-            if self.nb_man.outcome.state in (states.FINISHED, states.FAILED):
-                about = self.wait_for_reply(self.kc.kernel_info())
-                self.nb.metadata["language_info"] = about["content"]["language_info"]
-            else:
-                self.shutdown_kernel = "immediate"
-            self.set_widgets_metadata()
+        began = False
+        try:
+            with self.setup_kernel(**arguments):
+                began = True
+                self._execute_and_describe()
+        except RuntimeError:
+            if not began and self._ended_with is not None:
+                state = states.KILLED if self._ended_with < 0 else states.FAILED
+                self.nb_man.end(state, None, f"{_how_it_ended(self._ended_with)}, before the first cell")
+            raise
         return self.nb
+
+    def _execute_and_describe(self) -> None:
+        self.papermill_execute_cells()
+        if self.nb_man.outcome.state in (states.FINISHED, states.FAILED):
+            about = self.wait_for_reply(self.kc.kernel_info())
+            self.nb.metadata["language_info"] = about["content"]["language_info"]
+        else:
+            self.shutdown_kernel = "immediate"
+        self.set_widgets_metadata()
 
     def papermill_execute_cells(self):
         for index, cell in enumerate(self.nb.cells):
@@ -127,7 +139,7 @@ class TruthfulClient(PapermillNotebookClient):
                 self._fail(index, states.FAILED, f"{error.ename}: {strip_colours(error.evalue)}")
                 return
             except DeadKernelError:
-                self._fail(index, states.KILLED, self._how_it_died())
+                self._fail(index, states.KILLED, _how_it_ended(self._exit_code()))
                 return
             except CellTimeoutError as error:
                 self._fail(index, states.TIMED_OUT, str(error).splitlines()[0])
@@ -156,14 +168,14 @@ class TruthfulClient(PapermillNotebookClient):
             )
         self.nb_man.fail(cell, index, state, error)
 
-    def _how_it_died(self) -> str:
+    def _exit_code(self) -> int | None:
+        """What the kernel's process has ended with; None while it runs, or where there is none."""
         process = getattr(getattr(self.km, "provisioner", None), "process", None)
-        code = process.poll() if process is not None else None
-        if code == -9:
-            return "the kernel was killed (SIGKILL): out of memory, or somebody's kill -9"
-        if code is not None and code < 0:
-            return f"the kernel was killed by signal {-code}"
-        return f"the kernel ended by itself with exit code {code}" if code is not None else "the kernel died"
+        return process.poll() if process is not None else None
+
+    async def _async_cleanup_kernel(self):
+        self._ended_with = self._exit_code()  # while there is a process to ask
+        await super()._async_cleanup_kernel()
 
     def _interrupt_kernel(self) -> None:
         """Interrupt the running cell, and give it two seconds to say so in its own words."""
@@ -258,6 +270,15 @@ class TruthfulEngine(NBClientEngine):
             **settings,
         )
         return client.execute()
+
+
+def _how_it_ended(code: int | None) -> str:
+    """How a kernel ended, by its process's exit code."""
+    if code == -9:
+        return "the kernel was killed (SIGKILL): out of memory, or somebody's kill -9"
+    if code is not None and code < 0:
+        return f"the kernel was killed by signal {-code}"
+    return f"the kernel ended by itself with exit code {code}" if code is not None else "the kernel died"
 
 
 def words_for(error: BaseException) -> str:
