@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-REFUSED, LOCKED, DISAGREES, UNEXPECTED = 2, 3, 6, 70
+REFUSED, LOCKED, DISAGREES, UNEXPECTED = 2, 3, 8, 70
 
 
 class _App(typer.Typer):
@@ -315,7 +315,7 @@ def rerun(
 ) -> None:
     """Replay an executed notebook from its own stamp, and say whether the results agree.
 
-    Ends as `workbench run` does, and with 6 if it finished with other results.
+    Ends as `workbench run` does, and with 8 if it finished with other results.
     """
     from workbench.pipeline.night import view
     from workbench.pipeline.rerun import rerun as replay

@@ -200,7 +200,7 @@ def test_a_replay_finds_what_was_altered(write, workbench, project):
     write_json(folder / "result.json", result)
     again = workbench("rerun", folder)
     said = again.communicate()[0]
-    assert again.returncode == 6, said
+    assert again.returncode == 8, said
     assert "package numpy: 0.1 then" in said
     assert f"{name}: 77 then, 3 now" in said
     assert "the results do not agree" in said

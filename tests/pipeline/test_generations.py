@@ -8,6 +8,7 @@ import pytest
 from workbench.pipeline.drawing import sparkline, trend
 from workbench.pipeline.files import write_json
 from workbench.pipeline.generations import Series, changed_parameters, series_of, side_by_side, small_figures, verdict
+from workbench.pipeline.index import write_index
 from workbench.pipeline.lineage import lineage_of, picture
 from workbench.pipeline.overview import write_overview
 from workbench.pipeline.summary import Summary, flattened, last_values, summary_of
@@ -240,3 +241,26 @@ def test_the_page_over_everything_lists_sweeps_manual_runs_and_damage(tmp_path):
         assert said in html, said
     assert write_overview(tmp_path / "s") is None
     assert (tmp_path / "s/index.html").read_text() == "mine"
+
+
+def test_attempts_are_told(tmp_path):
+    common = {"chain": "", "generation": 1, "seconds": 1.0, "why": "attempt 2 of 3: killed before"}
+    entries = [
+        {**common, "stage": "a", "folder": "gen_001/a", "state": "killed", "attempt": 2,
+         "retry": {"attempt": 2, "of": 3, "waits": 60.0}, "tries": [{"state": "killed", "error": "<gone>"}]},
+        {**common, "stage": "b", "folder": "gen_001/b", "state": "finished", "attempt": 4, "retry": None},
+        {**common, "stage": "c", "folder": "gen_001/c", "state": "skipped"},
+    ]  # fmt: skip
+    write_json(
+        tmp_path / "x/experiment.json",
+        {"name": "x", "file": "x.yaml", "overrides": [], "state": "paused", "message": "", "stages": entries},
+    )
+    html = write_index(tmp_path / "x").read_text()
+    for said in (
+        "attempt 2 of 3, waits 1 min 00 s",
+        "before: killed: &lt;gone&gt;",
+        "begun 4 times",
+        "2 of 3 stages done",
+        "chip paused",
+    ):
+        assert said in html, said

@@ -92,7 +92,7 @@ def _chain(folder: Path, entries: list[dict], summaries: dict[str, Summary]) -> 
 
 def _banner(folder: Path, experiment: dict) -> str:
     stages = experiment["stages"]
-    done = sum(entry["state"] in DONE for entry in stages)
+    done = sum(entry["state"] in states.DONE for entry in stages)
     spent = sum(entry.get("seconds") or 0 for entry in stages)
     text = (
         f"{chip(experiment['state'])} {done} of {len(stages)} stages done, {escape(duration(spent))} of work; "
@@ -194,7 +194,7 @@ def _all_stages(folder: Path, entries: list[dict]) -> str:
                 chip(entry["state"]),
                 escape(moment(entry.get("started"))),
                 escape(duration(entry["seconds"])) if entry.get("seconds") else "",
-                escape(_attempts(entry)),
+                escape(_attempts(entry)) + _tries(entry),
                 escape(entry.get("why") or ""),
             ]
         )
@@ -204,11 +204,18 @@ def _all_stages(folder: Path, entries: list[dict]) -> str:
 
 
 def _attempts(entry: dict) -> str:
-    """`attempt 2`, or `attempt 2 of 3` where the experiment allows so many; "" for a first one."""
-    attempt, most = entry.get("attempt", 1), entry.get("attempts_allowed")
-    if attempt <= 1:
-        return ""
-    return f"attempt {attempt} of {most}" if most and most >= attempt else f"attempt {attempt}"
+    """`attempt 2 of 3, waits 60 s`: of those that one run allows; else how often the stage was begun, if more than once."""
+    retry, begun = entry.get("retry"), entry.get("attempt") or 1
+    if retry and retry["attempt"] > 1:
+        waits = f", waits {duration(retry['waits'])}" if retry.get("waits") else ""
+        return f"attempt {retry['attempt']} of {retry['of']}{waits}"
+    return f"begun {begun} times" if begun > 1 else ""
+
+
+def _tries(entry: dict) -> str:
+    """How the attempts before the last one ended."""
+    ended = [f"{one.get('state')}: {(one.get('error') or '')[:160]}" for one in entry.get("tries") or []]
+    return "".join(f'<div class="faint small">before: {escape(words)}</div>' for words in ended)
 
 
 def _launch(experiment: dict) -> str:

@@ -65,8 +65,8 @@ def _experiment(folder: Path) -> tuple[str, list[str]]:
     except ValueError as error:
         return "", [escape(folder.name), "", "", "", "", "", _trouble(str(error))]
     stages = experiment["stages"]
-    done = sum(entry["state"] in DONE for entry in stages)
-    bad = (entry for entry in stages if entry["state"] not in (*DONE, "pending", "skipped", states.RUNNING))
+    done = sum(entry["state"] in states.DONE for entry in stages)
+    bad = (entry for entry in stages if entry["state"] not in (*states.DONE, states.PENDING, states.RUNNING))
     trouble = next((entry.get("error", "") for entry in bad), "") or experiment.get("message", "")
     about = f'<div class="faint small">{escape(experiment.get("description", "")[:140])}</div>'
     return experiment.get("updated", ""), [
