@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
@@ -100,10 +101,13 @@ def post(address: str, summary: dict, folder: Path) -> str:
         try:
             with urllib.request.urlopen(request, timeout=_ADDRESS_LIMIT):
                 return ""
-        except (OSError, ValueError) as error:  # urllib's and http.client's errors are among these
-            problem = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__
+        except TimeoutError:
+            problem = f"no answer within {_ADDRESS_LIMIT:g} s"
+        except urllib.error.HTTPError as error:
+            problem = f"HTTP {error.code} ({error.reason})"
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", "")
-            problem += f" ({reason})" if reason else ""
+            problem = type(error).__name__ + (f" ({reason})" if reason else "")
         if attempt == 1:
             time.sleep(_PAUSE)
     return f"--webhook: {_place(address)} was not reached in two attempts: {problem}"

@@ -65,21 +65,27 @@ def run(experiment: Experiment, settings: Settings | None = None, show: PlainVie
     Raises:
         Locked: another process runs it.
         NoRoom: too little disk or memory to begin with.
-        ExperimentError: settings that do not fit, a parameter that names a path it may not, or a reference that turned out to have no value that fits.
+        ExperimentError: settings that do not fit, a parameter that names a path it may not, or a reference that turned
+            out to have no value that fits.
     """
     settings = settings or Settings()
     settings.check(experiment)
     folder = settings.output_dir / experiment.name
     folder.mkdir(parents=True, exist_ok=True)
     with show or view() as shown:
-        with Lock(folder / "run.lock") as lock:
-            if lock.previous:
-                shown.say(
-                    f"the last run (process {lock.previous['pid']}) ended without a word; going on from what it left"
-                )
-            remember_launch(folder)
-            code = _Run(experiment, settings, folder, shown).go()
-        tell(folder, code, settings.on_finish, settings.webhook, shown.say)
+        running, code = None, EXIT_CODES[states.FAILED]
+        try:
+            with Lock(folder / "run.lock") as lock:
+                if lock.previous:
+                    shown.say(
+                        f"the last run (process {lock.previous['pid']}) ended without a word; going on from what it left"
+                    )
+                running = _Run(experiment, settings, folder, shown)
+                remember_launch(folder)
+                code = running.go()
+        finally:
+            if running is not None and running.begun:
+                tell(folder, code, settings.on_finish, settings.webhook, shown.say)
     return code
 
 
@@ -90,7 +96,7 @@ class _Run:
         self.results: dict[str, dict[tuple[str, int], dict]] = {chain.name: {} for chain in experiment.chains}
         self.record = Record(experiment, folder, shown.say)
         self.room = Room(folder, settings.min_disk, settings.min_memory)
-        self.stop: _Stop | None = None
+        self.begun, self.stop = False, None  # whether anything was written down; the _Stop that ended it
         self._starting, self._asked = False, None  # a signal that comes while a process starts waits for it
 
     def go(self) -> int:
@@ -99,9 +105,9 @@ class _Run:
             raise NoRoom(f"not started: {lacking}")
         reserve(self.folder)
         handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        state, message = states.FAILED, ""
         try:
             self.record.write(states.RUNNING)
+            self.begun = True
             self.show.follow(self.experiment, self.record)
             self._go()
         except _Stop as stop:
@@ -111,6 +117,9 @@ class _Run:
                 if entry["state"] == states.RUNNING:
                     entry["state"] = states.INTERRUPTED
         except BaseException as error:
+            for entry in self.record.entries:
+                if entry["state"] == states.RUNNING:
+                    entry.update(state=states.INTERRUPTED, error="the runner failed")
             self.record.write(states.FAILED, f"{type(error).__name__}: {error}")
             raise
         finally:
