@@ -119,6 +119,7 @@ def execute(folder: Path) -> str:
         if outcome.state == states.FINISHED:
             outcome = Outcome(engine.state_after(error), None, engine.words_for(error))
         traceback.print_exc()
+    signal.setitimer(signal.ITIMER_REAL, 0)  # the limit was the notebook's; what follows, and the exit, are short
     _unless_it_fails(_stamp, folder, outcome)
     supervisor.end(outcome)
     _unless_it_fails(write_report, folder)
