@@ -133,7 +133,7 @@ def collect(
     parts = (folder / _PARTS / secrets.token_hex(4)).absolute()
     recording = _Recording(parts, started, len(tasks))
     remove_partial(folder / "chunks")
-    kept = {task.number: games for task in tasks if (games := _recall(folder, task)) is not None}
+    kept = {task.number: found for task in tasks if (found := _recall(folder, task)) is not None}
     before, clock = sum(map(len, kept.values())), time.perf_counter()
 
     def tell() -> None:
