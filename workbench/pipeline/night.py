@@ -33,7 +33,6 @@ _MARKS = {
     states.FINISHED: "✓", UP_TO_DATE: "✓", states.RUNNING: "▶", SKIPPED: "–", PENDING: "·", BLOCKED: "⊘",
     states.FAILED: "✗", states.KILLED: "✗", states.TIMED_OUT: "✗", states.DIED: "✗", states.INTERRUPTED: "◼",
 }  # fmt: skip
-_PLAIN = {"✓": "+", "▶": ">", "–": "-", "·": ".", "⊘": "x", "✗": "X", "◼": "!"}
 _AROUND = 9  # lines that are not stages: the sums, the stage that runs, empty ones
 _BAR = 40  # columns
 
@@ -153,7 +152,7 @@ class Night:
             if entry["chain"] == chain.name
         }
         for stage in chain.stages:
-            cells = [self._cell(by_place.get((stage, generation)), wide, options) for generation in shown]
+            cells = [self._cell(by_place.get((stage, generation)), wide) for generation in shown]
             table.add_row(stage, *cells)
         return [Text(""), *([Text(chain.name, style="bold")] if chain.name else []), table]
 
@@ -166,7 +165,7 @@ class Night:
         first = max(1, min(now - most // 2, chain.generations - most + 1))
         return list(range(first, min(chain.generations, first + most - 1) + 1))
 
-    def _cell(self, entry: dict | None, wide: int, options: ConsoleOptions) -> Text:
+    def _cell(self, entry: dict | None, wide: int) -> Text:
         if entry is None:
             return Text("")
         state, mark = entry["state"], _MARKS.get(entry["state"], "?")
@@ -178,7 +177,7 @@ class Night:
             words = self._took(entry)
         elif wide >= 7 and state == states.RUNNING:
             words = self._share()
-        return Text(f"{_PLAIN.get(mark, mark) if options.ascii_only else mark} {words}".rstrip(), style=style)
+        return Text(f"{mark} {words}".rstrip(), style=style)
 
     def _took(self, entry: dict) -> str:
         if entry["state"] == states.RUNNING:
