@@ -63,7 +63,7 @@ def test_every_stage_of_every_generation_is_there(night):
     assert row(lines, "collect") == "✓ 1 min 30 s ✓ 1 min 30 s · (1 min 30 s)"
     assert row(lines, "finetune") == "✓ 1 min 30 s ▶ 40% · (1 min 30 s)"
     assert row(lines, "tournament") == "✗ 1 min 30 s · (1 min 30 s) · (1 min 30 s)"
-    assert row(lines, "ratings") == "⊘ blocked · ·"
+    assert row(lines, "ratings") == "⊘ blocked · (1 min 30 s) · (1 min 30 s)"
     assert lines[-1].startswith("cell 7/14 · epoch 3 · 1,200/3,000 · 12.5/s · 2 min 24 s left · 0.")
     assert lines[-1].endswith("in this stage")
 
