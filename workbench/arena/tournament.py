@@ -21,6 +21,7 @@ from workbench.arena.files import remove_partial, write_csv, write_json
 from workbench.arena.matches import Matches
 from workbench.arena.members import content_hash
 from workbench.arena.parallel import Task, pair_seed, run_tasks
+from workbench.policies import mixture
 from workbench.policies.registry import find_policy
 from workbench.policies.storage import read_pair
 
@@ -246,5 +247,18 @@ def content_of(source: Source) -> str:
     """What decides how a player plays: a hash of a network's weights, or a scripted player's name."""
     if isinstance(source, str | Path):
         id, folder = find_policy(source)
-        return id if folder is None else content_hash(read_pair(folder, "policy")[0])
+        if folder is None:
+            return id
+        if (folder / mixture.FILE).exists():
+            entries = mixture.read_mixture(folder)["members"]
+            places = [folder / entry["folder"] if "folder" in entry else entry["id"] for entry in entries]
+            return _content_of_mixture(places, [entry["probability"] for entry in entries])
+        return content_hash(read_pair(folder, "policy")[0])
+    if isinstance(source, mixture.Mixture):
+        return _content_of_mixture(source.members, source.weights)
     return content_hash(source.arrays()) if hasattr(source, "arrays") else source.id
+
+
+def _content_of_mixture(members: Sequence[Source], weights: Sequence[float]) -> str:
+    parts = [(content_of(one), round(float(weight), 9)) for one, weight in zip(members, weights, strict=True) if weight]
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()

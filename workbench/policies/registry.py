@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workbench.envs.core import EnvSpec
 from workbench.envs.players import Player, scripted_names, scripted_player
+from workbench.policies import mixture
 from workbench.policies.storage import CorruptFileError, read_description
 
 REGISTRY = "policies.json"
@@ -29,7 +30,7 @@ _SCRIPTED_MODULES = {
 def load_policy(
     name_or_path: str | Path, spec: EnvSpec | None = None, *, root: str | Path = "outputs", device="auto"
 ) -> Player:
-    """The player of that name: a saved folder, a registered policy or a scripted player, looked for in this order.
+    """The player of that name: a saved folder (of a policy or a mixture), a registered one, or a scripted player.
 
     Args:
         name_or_path: e.g. `"outputs/run/policy"`, `"champion"`, `"gen1ou/max-power"`, `"random"`.
@@ -46,11 +47,14 @@ def load_policy(
     id, folder = find_policy(name_or_path, root=root)
     if folder is None:
         return scripted_player(id)
-    from workbench.policies.core import Policy  # imports torch
+    if (folder / mixture.FILE).exists():
+        player = mixture.Mixture.load(folder, spec, device)
+    else:
+        from workbench.policies.core import Policy  # imports torch
 
-    policy = Policy.load(folder, spec, device)
-    policy.id = id
-    return policy
+        player = Policy.load(folder, spec, device)
+    player.id = id
+    return player
 
 
 def find_policy(name_or_path: str | Path, *, root: str | Path = "outputs") -> tuple[str, Path | None]:
@@ -65,10 +69,12 @@ def find_policy(name_or_path: str | Path, *, root: str | Path = "outputs") -> tu
         if "id" not in description:
             raise CorruptFileError(f"{Path(name) / 'policy.json'}: cannot be used: it says no id; save the policy anew")
         return description["id"], Path(name)
+    if (Path(name) / mixture.FILE).exists():
+        return mixture.read_mixture(name)["id"], Path(name)
     registered = _read(root)
     if name in registered:
         folder = Path(root) / registered[name]
-        if not (folder / "policy.json").exists():
+        if not _is_saved(folder):
             raise FileNotFoundError(f"policy {name!r}: its folder {folder} holds no policy.json; register it anew")
         return name, folder
     if Path(name).is_dir():
@@ -92,7 +98,7 @@ def register_policy(name: str, folder: str | Path, *, root: str | Path = "output
         ValueError: the name is a scripted player's.
     """
     root, folder = Path(root), Path(folder)
-    if not (folder / "policy.json").exists():
+    if not _is_saved(folder):
         raise FileNotFoundError(f"{folder}: holds no policy.json; save the policy first")
     _import_scripted(name.partition("/")[0])
     if name in scripted_names():
@@ -111,6 +117,10 @@ def policy_names(root: str | Path = "outputs") -> list[str]:
     for prefix in _SCRIPTED_MODULES:
         _import_scripted(prefix)
     return sorted({*_read(root), *scripted_names()})
+
+
+def _is_saved(folder: Path) -> bool:
+    return (folder / "policy.json").exists() or (folder / mixture.FILE).exists()
 
 
 def _import_scripted(prefix: str) -> None:
