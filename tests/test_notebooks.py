@@ -58,7 +58,7 @@ def write(tmp_path, text: str) -> Path:
     return tmp_path / "small.yaml"
 
 
-def start(tmp_path, text: str) -> Path:
+def start(tmp_path, text: str, *options) -> Path:
     """Sets the real command off in the background; the experiment's folder as soon as it is there."""
     command = [
         sys.executable,
@@ -68,6 +68,7 @@ def start(tmp_path, text: str) -> Path:
         write(tmp_path, text),
         "--output-dir",
         tmp_path / "outputs",
+        *options,
     ]
     subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (file,) = wait_for(lambda: list((tmp_path / "outputs").glob("*/experiment.json")))
@@ -93,10 +94,10 @@ def kill_everything(folder: Path) -> None:
     psutil.wait_procs(ours, timeout=10)
 
 
-def run(tmp_path, text: str) -> Path:
+def run(tmp_path, text: str, *options) -> Path:
     """The experiment's folder after the command line has run it."""
     file = write(tmp_path, text)
-    done = CliRunner().invoke(app, ["run", str(file), "--output-dir", str(tmp_path / "outputs")])
+    done = CliRunner().invoke(app, ["run", str(file), "--output-dir", str(tmp_path / "outputs"), *map(str, options)])
     assert done.exit_code == 0, done.output
     (folder,) = (path.parent for path in (tmp_path / "outputs").glob("*/experiment.json"))
     return folder
@@ -252,16 +253,17 @@ def test_finetuning_killed_outright_goes_on_and_ends_the_same(tmp_path):
         "leduc", "leduc/call", ["random"], games=60, folder=tmp_path / "recorded", executor=SerialExecutor()
     ).folder
     text = FINETUNE.format(dataset=recorded, epochs=EPOCHS)
-    (undisturbed,) = run(tmp_path / "a", text).glob("*/06_finetune")
+    allowed = ("--allow-path", recorded)
+    (undisturbed,) = run(tmp_path / "a", text, *allowed).glob("*/06_finetune")
 
-    folder = start(tmp_path / "b", text)
+    folder = start(tmp_path / "b", text, *allowed)
     stage = folder / "gen_001/06_finetune"
     wait_for(lambda: (stage / "epochs/003").is_dir() and any((stage / "checkpoint").glob("*.json")))
     kill_everything(folder)
     assert not (stage / "result.json").exists()
     first = (stage / "epochs/001/policy.safetensors").stat()
 
-    assert run(tmp_path / "b", text) == folder
+    assert run(tmp_path / "b", text, *allowed) == folder
     again = (stage / "epochs/001/policy.safetensors").stat()
     assert (again.st_ino, again.st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
     names = ["policy", "start", *(f"epochs/{epoch:03d}" for epoch in range(1, EPOCHS + 1))]
