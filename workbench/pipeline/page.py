@@ -10,6 +10,7 @@ from pathlib import Path
 
 _ACTIVE = {"script", "iframe", "embed", "object", "link", "base", "form"}
 _SOURCES = {"src", "srcset", "poster", "data", "background", "xlink:href"}
+_LEADING = {*_SOURCES, "href", "action", "formaction"}
 _OUTSIDE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
 _FETCHING_STYLE = re.compile(r"url\(\s*[\"']?\s*(?:https?:)?//|@import", re.IGNORECASE)
 
@@ -52,7 +53,7 @@ class _Reader(HTMLParser):
         self._in_style = tag == "style"
         loads = any(name in _SOURCES and _OUTSIDE.match(value or "") for name, value in attributes)
         styles = any(name == "style" and _FETCHING_STYLE.search(value or "") for name, value in attributes)
-        acts = any(name.startswith("on") or _is_script(value) for name, value in attributes)
+        acts = any(name.startswith("on") or (name in _LEADING and _is_script(value)) for name, value in attributes)
         if tag in _ACTIVE or loads or styles or acts:
             self.found.append(self.get_starttag_text() or tag)
 
