@@ -8,7 +8,7 @@ from pathlib import Path
 from workbench.files import PARTIAL
 from workbench.pipeline.status import STOP_NOTE
 
-_ABOUT_THE_RUN = {
+ABOUT_THE_RUN = {
     "request.json", "status.json", "progress.json", "result.json", "notebook.ipynb", "report.html", "thumbnail.png", "log.txt",
 }  # fmt: skip
 _TRACES = {"metrics.jsonl", "tensorboard", "wandb"}
@@ -19,7 +19,7 @@ def has_work(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     made = [
-        item for item in folder.iterdir() if item.name not in _ABOUT_THE_RUN | _TRACES and not item.name.startswith(".")
+        item for item in folder.iterdir() if item.name not in ABOUT_THE_RUN | _TRACES and not item.name.startswith(".")
     ]
     return any(item.is_file() or any(item.iterdir()) for item in made)
 
@@ -33,7 +33,7 @@ def clear(folder: Path) -> None:
 
 def prepare_to_go_on(folder: Path) -> None:
     """Remove what says how an earlier run went, and files that it had not finished writing; its work stays."""
-    for name in _ABOUT_THE_RUN - {"request.json"}:  # which is replaced in one step
+    for name in ABOUT_THE_RUN - {"request.json"}:  # which is replaced in one step
         (folder / name).unlink(missing_ok=True)
     (folder / STOP_NOTE).unlink(missing_ok=True)
     for unfinished in sorted(folder.rglob(f".*{PARTIAL}")):

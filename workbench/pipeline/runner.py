@@ -293,6 +293,7 @@ class _Run:
         kept = ("started", "ended", "attempt", "seconds", "tries")
         before = self.record.earlier.get(entry["folder"], {})
         entry.update({key: before[key] for key in kept if key in before})
+        entry.update(shared(folder))
         entry.update(state=UP_TO_DATE, why=why, seconds=entry["seconds"] or result["provenance"]["wall_seconds"])
         entry["took"] = entry["took"] or entry["seconds"]
         self.record.write(states.RUNNING)

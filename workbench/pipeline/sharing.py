@@ -15,26 +15,19 @@ from pathlib import Path
 
 from nbformat.sign import NotebookNotary
 
+from workbench.files import PARTIAL
 from workbench.pipeline import status as states
 from workbench.pipeline.files import hash_json, read_json, write_atomic, write_json
 from workbench.pipeline.fingerprint import damage, differences
-from workbench.pipeline.folder import clear
+from workbench.pipeline.folder import ABOUT_THE_RUN, clear, has_work
 from workbench.pipeline.notebook_io import nbformat, read_notebook
 from workbench.pipeline.report import write_report
 from workbench.pipeline.status import read_status, this_process, timestamp
-from workbench.pipeline.supervise import Supervised, write_end
+from workbench.pipeline.supervise import Supervised, end_leftovers, write_end
 
 LOCKS = ".same"  # in the sweep's folder: one file a stage that several combinations may have in common
 _OWN = "<experiment>/"
-_WRITTEN_ANEW = {
-    "request.json",
-    "result.json",
-    "status.json",
-    "progress.json",
-    "notebook.ipynb",
-    "report.html",
-    "log.txt",
-}
+_WRITTEN_ANEW = ABOUT_THE_RUN - {"thumbnail.png"}
 
 
 class SharedStage:
@@ -73,6 +66,7 @@ class SharedStage:
             take_over(made, self.folder)
             self._lock.release()
             return states.FINISHED
+        self._take_up_what_another_began()
         self._process = self._start(self.folder, self._time_limit)
         state = self._process.wait(tick, interval)
         self._lock.release()
@@ -97,12 +91,35 @@ class SharedStage:
             write_json(self.folder / "status.json", status)
         return status
 
+    def _elsewhere(self, name: str) -> list[Path]:
+        """That file of this stage in the other combinations."""
+        found = sorted(self._experiment.parent.glob(f"*/{self._place.as_posix()}/{name}"))
+        return [file for file in found if file.parent != self._experiment / self._place]
+
     def _made_by_another(self) -> Path | None:
         """The folder of the same stage, finished, in another combination."""
-        for result in sorted(self._experiment.parent.glob(f"*/{self._place.as_posix()}/result.json")):
-            if result.parent != self._experiment / self._place and self._is_same(result):
-                return result.parent
-        return None
+        return next((file.parent for file in self._elsewhere("result.json") if self._is_same(file)), None)
+
+    def _take_up_what_another_began(self) -> None:
+        """Go on with what another combination has left of the same stage unfinished, if this one has nothing of its own."""
+        if self._request["resuming"] or has_work(self.folder):
+            return
+        for file in self._elsewhere("request.json"):
+            if has_work(file.parent) and self._was_asked_the_same(file):
+                end_leftovers(file.parent)
+                _copy_work(file.parent, self.folder)
+                self._request |= {"resuming": True, "attempt": self._request["attempt"] + 1}
+                write_json(self.folder / "request.json", self._request)
+                return
+
+    def _was_asked_the_same(self, file: Path) -> bool:
+        try:
+            request = read_json(file)
+        except ValueError:  # damaged
+            return False
+        then = _portable(request["fingerprint"], file.parents[len(self._place.parts)])
+        code = {name: found for name, found in then["code"].items() if name in request["reached"]}
+        return not differences({**then, "code": code}, self._asked)
 
     def _is_same(self, file: Path) -> bool:
         experiment = file.parents[len(self._place.parts)]
@@ -205,6 +222,16 @@ def _link_files(made: Path, folder: Path) -> None:
             os.link(item, folder / inside, follow_symlinks=False)
         except OSError:  # another disk, or one that knows no links
             shutil.copy2(item, folder / inside, follow_symlinks=False)
+
+
+def _copy_work(begun: Path, folder: Path) -> None:
+    """Copy what a stage that was cut off has done, first its files, last the checkpoint that has them counted on."""
+    part = folder / f".taken{PARTIAL}"
+    ignored = shutil.ignore_patterns(*ABOUT_THE_RUN, ".*")
+    shutil.copytree(begun, part, ignore=ignored, symlinks=True, dirs_exist_ok=True)
+    for item in sorted(part.iterdir(), key=lambda item: item.name == "checkpoint"):
+        item.rename(folder / item.name)
+    part.rmdir()
 
 
 def _write_notebook(made: Path, folder: Path, request: dict, result: dict) -> None:
