@@ -94,7 +94,7 @@ def run(
 
     Ends with 0 if all finished, 1 if a cell failed, 2 if refused before the start, 3 if somebody else runs it,
     4 if a stage was killed, 5 if out of time, 6 if paused at the hour of --until, 7 if out of disk or memory,
-    130 after Ctrl-C, 143 after SIGTERM.
+    130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP (its terminal was closed).
     """
     from workbench.pipeline.launch import experiment_at, start_of
     from workbench.pipeline.room import parse_size
@@ -116,9 +116,7 @@ def run(
         webhook=webhook,
         launch=start_of(output_dir, executor),
     )
-    code = run_experiment(loaded, settings)
-    _out.print(f"see {output_dir / loaded.name / 'index.html'}")
-    raise typer.Exit(code)
+    raise typer.Exit(run_experiment(loaded, settings))
 
 
 @app.command()
