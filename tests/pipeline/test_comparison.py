@@ -127,6 +127,14 @@ def test_the_page_shows_what_failed_and_is_there_before_anything_is(make_sweep, 
     assert "2 pending" in write_comparison(empty).read_text()
 
 
+def test_the_page_is_there_while_nobody_has_come_to_the_last_generation(make_sweep, tmp_path):
+    def made(values, generation):
+        return {"train": {"score": int(values["train.epochs"])} if generation == 1 else None}
+
+    folder = make_sweep(tmp_path / "s", ["train.epochs=1,2"], made, generations=2, state="running")
+    assert "score" in write_comparison(folder).read_text()
+
+
 def test_the_page_shows_no_text_as_html(make_sweep, tmp_path):
     evil = "<script>alert('&\"')</script>"
     folder = make_sweep(

@@ -164,10 +164,12 @@ def _grid(drawn: list[str]) -> str:
 
 def _drawn(comparison: Comparison, name: Figure) -> str:
     lines = [(setting.name, setting.over_generations(name)) for setting in comparison.settings]
-    if len({number for _, line in lines for number in line}) > 1:
-        picture = curves(lines)
+    last = [(setting.name, setting.estimate(name)) for setting in comparison.settings]
+    generations = {number for _, line in lines for number in line}
+    if len(generations) > 1 or not any(found for _, found in last):  # nobody has come to the last generation yet
+        picture = curves(lines) if generations else ""
     else:
-        picture = forest([(setting.name, setting.estimate(name)) for setting in comparison.settings])
+        picture = forest(last)
     title = " · ".join(filter(None, name))
     return f'<figure><figcaption class="small"><b>{escape(title)}</b></figcaption>{picture}</figure>'
 
