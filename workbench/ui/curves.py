@@ -64,10 +64,10 @@ class Curves:
         columns = min(_COLUMNS, len(names))
         rows = -(-len(names) // columns)
         width, height = _WIDTH * columns, _HEIGHT * rows + 0.1
-        self._names, self._figure = names, Figure(figsize=(width, height))
-        FigureCanvasAgg(self._figure)
-        panels = self._figure.subplots(rows, columns, squeeze=False).ravel()
-        self._figure.subplots_adjust(
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        figure.subplots_adjust(
             left=0.6 / width,
             right=1 - 0.15 / width,
             top=1 - 0.35 / height,
@@ -87,6 +87,7 @@ class Curves:
             self._panels[name] = (axes, line)
         for axes in panels[len(names) :]:
             axes.set_visible(False)
+        self._names, self._figure = names, figure
 
     def _draw(self, name: str, points: Points) -> None:
         axes, line = self._panels[name]

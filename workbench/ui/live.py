@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
@@ -62,7 +65,8 @@ class LiveView:
             self._parts = {"bar": _Part(_BAR_EVERY), "curves": _Part(_CURVES_EVERY)}
             self._began = time.monotonic()
         self._status = status
-        self._show()
+        with interrupts_held_back():
+            self._show()
 
     def end_cell(self, state: str, words: str = "") -> None:
         """The cell has ended: show for the last time how far it came, and how it ended."""
@@ -72,13 +76,16 @@ class LiveView:
             self._status = {}
 
     def _show(self, state: str = states.RUNNING, words: str = "") -> None:
-        over = state != states.RUNNING
         bar, curves = self._parts["bar"], self._parts["curves"]
-        if over or bar.due():
+        if state == states.RUNNING:
+            bar_due, curves_due = bar.due(), curves.due()
+        else:  # for the last time; but nothing that was not there before appears under an error
+            bar_due, curves_due = True, curves.shown or state == states.FINISHED
+        if bar_due:
             spent = duration(time.monotonic() - self._began)
             said = " · ".join(filter(None, (progress_words(self._status), spent, words)))
             bar.show({"text/html": bar_html(self._status, state, said), "text/plain": said})
-        if over or curves.due():
+        if curves_due:
             picture = self._picture()
             if picture:
                 image = f'<img alt="curves" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
@@ -91,12 +98,32 @@ class LiveView:
         return self._curves.png({name: self._follower.points(name) for name in watched(self._follower.names)})
 
 
+@contextmanager
+def interrupts_held_back():
+    """The stop button's KeyboardInterrupt comes at the end of the block: half a drawing would be there for good."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+    if asked:
+        raise KeyboardInterrupt
+
+
 class _Part:
     """One display of a cell, replaced in place, no more often than it is worth."""
 
     def __init__(self, every: float):
         self._every, self._handle = every, None
         self._next, self._asked = 0.0, 0.0
+
+    @property
+    def shown(self) -> bool:
+        return self._handle is not None
 
     def due(self) -> bool:
         self._asked = time.monotonic()

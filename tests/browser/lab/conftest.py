@@ -15,10 +15,13 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from workbench.pipeline.status import read_status
 from workbench.ui.lab import lab_arguments
 
 ROOT = Path(__file__).resolve().parents[3]
-_WHOLE = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}  # all cells are on the page, not only those in sight
+_WHOLE = {
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}
+}  # all cells are on the page, not only those in sight
 
 
 class Lab:
@@ -39,7 +42,9 @@ class Lab:
             port = free.getsockname()[1]
         self._token = secrets.token_hex(16)
         self.address = f"http://127.0.0.1:{port}"
-        own = {name: str(project / ".jupyter" / name) for name in ("config", "data", "runtime", "settings", "workspaces")}
+        own = {
+            name: str(project / ".jupyter" / name) for name in ("config", "data", "runtime", "settings", "workspaces")
+        }
         before = Path.cwd()
         os.chdir(project)
         try:
@@ -49,7 +54,9 @@ class Lab:
         (settings,) = [one.split("=")[1] for one in arguments if "app_settings_dir" in one]
         overrides = Path(settings) / "overrides.json"
         laid = json.loads(overrides.read_text())
-        overrides.write_text(json.dumps({key: {**laid.get(key, {}), **_WHOLE.get(key, {})} for key in {**laid, **_WHOLE}}))
+        overrides.write_text(
+            json.dumps({key: {**laid.get(key, {}), **_WHOLE.get(key, {})} for key in {**laid, **_WHOLE}})
+        )
         self._log = (project / "jupyter.log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *arguments],
@@ -76,7 +83,9 @@ class Lab:
                 with urllib.request.urlopen(f"{self.address}/api/status?token={self._token}", timeout=5):
                     return
             except OSError:
-                assert self._process.poll() is None and time.monotonic() < end, (self.project / "jupyter.log").read_text()
+                assert self._process.poll() is None and time.monotonic() < end, (
+                    self.project / "jupyter.log"
+                ).read_text()
                 time.sleep(0.2)
 
     def close(self) -> None:
@@ -97,6 +106,10 @@ class Lab:
         cell.source += "".join(f"\n{name} = {value!r}" for name, value in parameters.items())
         nbformat.write(content, path)
         return path
+
+    def status(self, notebook: str) -> dict:
+        """What a notebook that is run by hand says of itself."""
+        return read_status(self.project / "outputs" / "manual" / notebook)
 
     def open(self, tab, notebook: str) -> "OpenNotebook":
         """Open a notebook and wait until its kernel is idle."""
@@ -137,7 +150,8 @@ class OpenNotebook:
 
     def errors(self) -> list[str]:
         """What failed, as the page shows it."""
-        return self.tab.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
+        said = self.tab.locator('[data-mime-type="application/vnd.jupyter.stderr"]').all_inner_texts()
+        return [text for text in said if "Traceback (most recent call last)" in text]
 
     def saved(self):
         """The notebook as it is on the disk once it was saved."""
@@ -148,6 +162,15 @@ class OpenNotebook:
         while self.path.stat().st_mtime_ns == before and time.monotonic() < end:
             time.sleep(0.1)
         return nbformat.read(self.path, as_version=4)
+
+    def interrupt(self) -> None:
+        """Press the stop button."""
+        self.tab.locator('[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"]').first.click()
+
+    def run_from(self, text: str) -> None:
+        """Run the cell in which a text stands, and all below it."""
+        self.tab.locator(".jp-CodeCell", has_text=text).first.locator(".jp-InputArea-prompt").click()
+        self.menu("Run", "Run Selected Cell and All Below")
 
     def shut_down(self) -> None:
         self.menu("Kernel", "Shut Down Kernel")
