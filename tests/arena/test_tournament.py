@@ -24,7 +24,7 @@ from workbench.arena import (
     ratings,
     round_robin,
 )
-from workbench.arena.tournament import DEFAULT_TEAMS, team_set
+from workbench.arena.tournament import DEFAULT_TEAMS, play_pairs, team_set
 from workbench.envs import RandomPlayer, make
 from workbench.envs.pokemon.env import Gen1OUEnv
 from workbench.policies import Policy, PolicySettings
@@ -331,3 +331,35 @@ def test_play_many_records(tmp_path):
 
     play_many([("random", "rps/rock")] * 2, "rps", games=5, executor=SerialExecutor(), record=record)
     assert [recorder.games for recorder in made] == [5, 5]
+
+
+def test_a_field_that_grew_plays_only_its_new_pairs(tmp_path):
+    serial(["rps/rock", "rps/paper"], folder=tmp_path / "one")
+    asked = []
+    grown = serial(
+        ["rps/rock", "rps/paper", "random"],
+        folder=tmp_path / "two",
+        earlier=[tmp_path / "one"],
+        progress=lambda done, total: asked.append((done, total)),
+    )
+    assert asked[0] == (10, 30) and len(grown) == 30
+    again = serial(["rps/rock", "rps/paper", "random"], folder=tmp_path / "three", earlier=[tmp_path / "two"])
+    pd.testing.assert_frame_equal(again.table, grown.table)  # times included: nothing was played
+    assert len(list((tmp_path / "three" / "pairs").iterdir())) == 3
+
+
+def test_earlier_games_of_other_options_are_not_taken(tmp_path):
+    serial(["rps/rock", "random"], folder=tmp_path / "one")
+    asked = []
+    serial(["rps/rock", "random"], seed=1, earlier=[tmp_path / "one"], progress=lambda *now: asked.append(now))
+    assert asked[0] == (0, 10)
+
+
+def test_pairs_play_as_many_games_as_each_is_given(tmp_path):
+    games = {("rps/rock", "rps/paper"): 6, ("random", "rps/rock"): 9, ("random", "rps/paper"): 0}
+    matches = play_pairs("rps", RPS, games, executor=SerialExecutor(), folder=tmp_path)
+    counts = matches.counts
+    assert matches.score("rps/paper", "rps/rock").games == 6 and counts.games.sum() == 2 * 15
+    assert len(play_pairs("rps", RPS, {}, folder=tmp_path)) == 0
+    with pytest.raises(KeyError, match="no player 'rps/lizard'"):
+        play_pairs("rps", RPS, {("rps/rock", "rps/lizard"): 1})

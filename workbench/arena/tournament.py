@@ -66,6 +66,7 @@ def round_robin(
     executor: Executor | None = None,
     failures: Literal["raise", "warn"] = "raise",
     folder: str | Path | None = None,
+    earlier: Sequence[str | Path] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Matches:
     """Everybody plays everybody `games_per_pair` games, half in either seat.
@@ -85,6 +86,8 @@ def round_robin(
             `PairFailedWarning` each, and the tournament ends without these pairs.
         folder: gets `matches.parquet` and `.csv`, `tournament_results.json`, `team_results/battle_log_*.csv` and
             `pairs/`.
+        earlier: folders of other tournaments; pairs that they hold the very same games of are taken from there, so that
+            a field that grew plays only the new pairs.
         progress: called with (games finished, games in all) after each pair, kept ones included.
 
     Returns:
@@ -94,8 +97,6 @@ def round_robin(
         ValueError: fewer than two players, or two of one id; both workers and an executor.
         TournamentIncomplete: pairs failed, and failures="raise"; or all did.
     """
-    if failures not in ("raise", "warn"):
-        raise ValueError(f"failures={failures!r}; expected 'raise' or 'warn'")
     field = entrants(players)
     if len(field) < 2:
         raise ValueError(f"a tournament needs at least 2 players; got {[entrant.id for entrant in field]}")
@@ -105,7 +106,58 @@ def round_robin(
         Task(env_name, first, second, games_per_pair, pair_seed(seed, first.id, second.id), *options, number=number)
         for number, (first, second) in enumerate(pairs)
     ]
-    book = _Book(tasks, Path(folder) if folder is not None else None)
+    return _play(tasks, workers, executor, failures, folder, earlier, progress)
+
+
+def play_pairs(
+    env_name: str,
+    players: Sequence[Source] | Mapping[str, Source],
+    games: Mapping[tuple[str, str], int],
+    *,
+    env_options: dict | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    temperature: float = 1.0,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    folder: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Matches:
+    """Some pairs of a field play, each as many games as it is given: a tournament that is not round.
+
+    Args:
+        games: how many, by the pair's ids; pairs with none are left out.
+        others: as in `round_robin`. For further games of pairs that played before, give another seed.
+
+    Raises:
+        KeyError: an id that no player has.
+        TournamentIncomplete: pairs failed; the others are kept in the folder, if there is one.
+    """
+    field = {entrant.id: entrant for entrant in entrants(players)}
+    unknown = {id for pair in games for id in pair} - field.keys()
+    if unknown:
+        raise KeyError(f"no player {sorted(unknown)[0]!r} among {', '.join(field)}")
+    options = (env_options or {}, batch_size, temperature)
+    some = [(field[first], field[second], count) for (first, second), count in games.items() if count > 0]
+    tasks = [
+        Task(env_name, first, second, count, pair_seed(seed, first.id, second.id), *options, number=number)
+        for number, (first, second, count) in enumerate(some)
+    ]
+    return _play(tasks, workers, executor, "raise", folder, (), progress) if tasks else Matches.empty()
+
+
+def _play(
+    tasks: list[Task],
+    workers: int | None,
+    executor: Executor | None,
+    failures: str,
+    folder: str | Path | None,
+    earlier: Sequence[str | Path],
+    progress: Callable[[int, int], None] | None,
+) -> Matches:
+    if failures not in ("raise", "warn"):
+        raise ValueError(f"failures={failures!r}; expected 'raise' or 'warn'")
+    book = _Book(tasks, Path(folder) if folder is not None else None, [Path(place) for place in earlier])
     book.tell(progress)
     for task, result in run_tasks(book.missing(), workers, executor):
         book.enter(task, result)
@@ -121,19 +173,28 @@ def round_robin(
 class _Book:
     """What of a tournament is played and what failed, in memory and in its folder."""
 
-    def __init__(self, tasks: list[Task], folder: Path | None):
+    def __init__(self, tasks: list[Task], folder: Path | None, earlier: list[Path]):
         self.tasks, self.folder = tasks, folder
         self.played: dict[int, Matches] = {}
         self.failed: dict[int, str] = {}
         if folder is not None:
             remove_partial(folder)
+        if folder is not None or earlier:
             contents = {e.id: content_of(e.source) for task in tasks for e in (task.first, task.second)}
-            self.places = [folder / "pairs" / pair_folder(task, contents) for task in tasks]
-            for task, place in zip(tasks, self.places, strict=True):
-                self._recall(task, place)
+            names = [pair_folder(task, contents) for task in tasks]
+            for task, name in zip(tasks, names, strict=True):
+                for place in (*([folder] if folder else []), *earlier):
+                    self._recall(task, place / "pairs" / name)
+        if folder is not None:
+            self.places = [folder / "pairs" / name for name in names]
+            for number, pair in self.played.items():
+                if not (self.places[number] / "matches.parquet").exists():  # found elsewhere
+                    pair.save(self.places[number])
             self._write_results()
 
     def _recall(self, task: Task, place: Path) -> None:
+        if task.number in self.played:
+            return
         try:
             kept = Matches.load(place)
         except FileNotFoundError:
