@@ -18,7 +18,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lab: setup
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
+	$(BIN)/workbench lab
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -58,8 +58,10 @@ def prepared(lab, notebook: str, data: dict) -> None:
     lab.set(notebook, **parameters)
 
 
-def look(opened, tmp_path, name: str) -> None:
+def look(opened, tmp_path, name: str, cell=None) -> None:
     """Keep a picture of the page, for whoever wants to see what the test saw."""
+    if cell is not None:
+        cell.scroll_into_view_if_needed()
     opened.tab.screenshot(path=tmp_path / f"{name}.png")
 
 
@@ -87,7 +89,7 @@ def test_a_notebook_is_stopped_and_goes_on_when_its_cell_is_run_again(lab, tab, 
     wait_for(lambda: BAR.replace(":", ": ") in cell.inner_html() or BAR in cell.inner_html(), 20)
     opened.interrupt()
     wait_for(opened.errors, 60)
-    look(opened, tmp_path, f"{notebook} stopped")
+    look(opened, tmp_path, f"{notebook} stopped", cell)
     (error,) = opened.errors()
     assert "KeyboardInterrupt" in error
     wait_for(lambda: lab.status(notebook)["state"] == "interrupted", 10)
@@ -99,7 +101,7 @@ def test_a_notebook_is_stopped_and_goes_on_when_its_cell_is_run_again(lab, tab, 
     opened.run_from(cell_text)
     wait_for(lambda: lab.status(notebook)["state"] != "interrupted", 30)
     opened.wait_until_run(300)
-    look(opened, tmp_path, f"{notebook} finished")
+    look(opened, tmp_path, f"{notebook} finished", cell)
     assert opened.errors() == []
     assert lab.status(notebook)["state"] == "finished"
     assert shown in cell.inner_html()
