@@ -208,7 +208,7 @@ def test_everything_killed_at_once_is_told_and_resumed(write, workbench, project
 
 def cut_off(write, library):
     """An experiment whose stage was cut off, and what it says its code was; the stage's folder."""
-    file = write({"sleeps": {"time_limit": "2s", "parameters": {"seconds": 60}}})
+    file = write({"sleeps": {"time_limit": "7s", "parameters": {"seconds": 60}}})
     assert go(file)[0] == 5
     folder = Path("outputs/x/gen_001/sleeps")
     request = read_json(folder / "request.json")
@@ -287,7 +287,7 @@ def test_a_signal_while_a_stage_starts_is_told(write, monkeypatch, number):
     assert runs_in(folder) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_stopping_the_runner_stops_everything_in_good_order(write, workbench, project, number, code):
     file = write({"sleeps": {}, "talks": {}})
     folder = project / "outputs/x/gen_001/sleeps"
@@ -307,6 +307,14 @@ def test_stopping_the_runner_stops_everything_in_good_order(write, workbench, pr
         cell.metadata.get("papermill", {}).get("status") for cell in read_notebook(folder / "notebook.ipynb").cells
     ]
     assert statuses[-2:] == ["failed", "pending"]
+
+
+def test_a_night_goes_on_when_nobody_reads_what_it_says(write, workbench, project):
+    runner = workbench("run", write({"talks": {}, "collect": {}}))
+    assert "talks" in runner.stdout.readline()
+    runner.stdout.close()
+    assert runner.wait(120) == 0
+    assert read_json("outputs/x/experiment.json")["state"] == "finished"
 
 
 def test_a_stages_process_that_is_killed_is_told(write, workbench, project, monkeypatch):

@@ -74,7 +74,10 @@ class PlainView:
         """Be told what runs: the experiment, and the record whose entries say how far it is."""
 
     def say(self, text: str, state: str = "") -> None:
-        self.console.print(Text(text, style=STATE_COLOURS.get(state, "")), soft_wrap=True)
+        try:
+            self.console.print(Text(text, style=STATE_COLOURS.get(state, "")), soft_wrap=True)
+        except (OSError, SystemExit):  # the terminal was closed, or who read the lines has gone: the night goes on
+            self.console.quiet = True
 
     def stage_started(self, title: str, why: str, left: float | None) -> None:
         self._said = time.monotonic()

@@ -13,6 +13,7 @@ cell 7/14 · epoch 3 · 1,200/3,000 · 12.5/s · 2 min 24 s left
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import datetime, timedelta
 
@@ -54,7 +55,8 @@ class LiveView(PlainView):
         return self
 
     def __exit__(self, *exception):
-        self._live.stop()
+        with contextlib.suppress(OSError, SystemExit):  # the terminal was closed
+            self._live.stop()
 
     def follow(self, experiment: Experiment, record: Record) -> None:
         self._experiment, self._record = experiment, record

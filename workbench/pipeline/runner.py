@@ -40,6 +40,7 @@ from workbench.pipeline.text import duration
 from workbench.pipeline.until import too_late, words
 
 _RETRIED = (states.FAILED, states.KILLED, states.TIMED_OUT, states.DIED)
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST_DELAY = 900.0  # seconds before a retry
 
 
@@ -60,7 +61,7 @@ def run(experiment: Experiment, settings: Settings | None = None, show: PlainVie
     """Run an experiment, or go on with it.
 
     Returns:
-        an exit code, one of `status.EXIT_CODES`, or 143 after SIGTERM.
+        an exit code, one of `status.EXIT_CODES`, or 143 after SIGTERM, 129 after SIGHUP.
 
     Raises:
         Locked: another process runs it.
@@ -104,7 +105,11 @@ class _Run:
         if lacking:
             raise NoRoom(f"not started: {lacking}")
         reserve(self.folder)
-        handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {
+            number: signal.signal(number, self._on_signal)
+            for number in _STOPPING
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
+        }
         try:
             self.record.write(states.RUNNING)
             self.begun = True
@@ -128,7 +133,7 @@ class _Run:
         state, message = self._verdict()
         self.record.write(state, message)
         self._say_end(state, message)
-        return 143 if state == states.INTERRUPTED and self.stop.number == signal.SIGTERM else EXIT_CODES[state]
+        return 128 + self.stop.number if state == states.INTERRUPTED and self.stop else EXIT_CODES[state]
 
     def _verdict(self) -> tuple[str, str]:
         """The state the run ends in, and why, in words."""
@@ -311,7 +316,7 @@ class _Run:
             self.stop = stop
             if stop.reason:
                 note_stop(folder, stop.reason)
-            return process.stop(stop.number)
+            return process.stop(signal.SIGINT if stop.number == signal.SIGINT else signal.SIGTERM)
 
     def _tick(self, entry: dict, status: dict, footprint: Footprint) -> None:
         footprint.look()
@@ -333,10 +338,10 @@ class _Run:
         if self._starting:  # there is no process to stop yet
             self._asked = number
             return
-        for again in (signal.SIGINT, signal.SIGTERM):
+        for again in _STOPPING:
             signal.signal(again, signal.SIG_IGN)
         self.show.say("stopping: the stage writes down where it is (a few seconds)")
-        raise _Stop(number)
+        raise _Stop(number, reason="the terminal was closed (SIGHUP)" if number == signal.SIGHUP else "")
 
     def _place(self, path: str) -> str:
         """The path a notebook is given for an artifact: relative to where the command runs."""
@@ -356,6 +361,7 @@ class _Run:
         )
         if state != states.FINISHED:
             self.show.say("what is finished stays; the same command goes on from here")
+        self.show.say(f"see {self.folder / 'index.html'}")
 
 
 def _altered(reference: str, when: str) -> str:
