@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.benchmarks import cartpole, collection, known_answers, running, self_play, stepping, timing
+from workbench.benchmarks import cartpole, collection, known_answers, overhead, running, self_play, stepping, timing
 
 
 def test_figures_say_what_was_reached_and_leave_what_is_only_reported():
@@ -83,3 +83,10 @@ def test_collecting_counts_its_decisions_and_its_memory():
 def test_the_cost_of_running_compares_the_same_notebook():
     cost = running.cost_of_running(cells=3, rounds=1)
     assert cost["ratio"] == pytest.approx(cost["workbench run"] / cost["papermill"])
+
+
+@pytest.mark.slow
+def test_the_cost_of_a_task_is_measured_beside_the_bare_executor():
+    cost = overhead.task_overhead(tasks=300, workers=2, rounds=1)
+    assert cost.keys() == {"run_tasks", "bare"} and min(cost.values()) > 0
+    assert overhead.shortest_task(rounds=2)["pickled"] > 100
