@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import select
 import sys
 import threading
+import time
 from pathlib import Path
 
 from workbench.pipeline.files import read_json, write_json
@@ -53,6 +53,7 @@ def follow(folder: Path) -> None:
     """Send a stage's metrics until standard input ends, then close the run."""
     with os.fdopen(os.dup(0), "rb", buffering=0) as first:  # unbuffered: what follows the first line stays to be read
         about = json.loads(first.readline())
+    end = _End()
     state_file = folder / "wandb" / "run.json"
     state = read_json(state_file) or {"id": secrets.token_hex(6), "sent": 0}
     write_json(state_file, state)
@@ -68,34 +69,37 @@ def follow(folder: Path) -> None:
         if fresh:
             write_json(state_file, {**state, "sent": lines.given})
 
-    word = b""
-    while not word:
+    while not end.came.wait(1.0):
         send()
-        ready, _, _ = select.select([0], [], [], 1.0)
-        if ready:
-            word = os.read(0, 64) or b"gone"
-    _end_in(STAYS)
     send()
-    run.finish(exit_code=0 if word.startswith(b"finished") else 1)
+    run.finish(exit_code=0 if end.word == b"finished" else 1)
+
+
+class _End:
+    """The end of the stage, as standard input tells it; from then on this process has only so long, whatever it waits for."""
+
+    def __init__(self):
+        self.came, self.word = threading.Event(), b""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        self.word = os.read(0, 64).strip()
+        self.came.set()
+        time.sleep(STAYS)
+        os._exit(3)
 
 
 def _open_run(folder: Path, about: dict, identity: str):
     import wandb
 
     settings = wandb.Settings(  # nothing about the person, the host or the code
-        console="off", disable_git=True, save_code=False, x_disable_meta=True, x_disable_stats=True, x_save_requirements=False, silent=True, host="workbench"
+        console="off", disable_git=True, save_code=False, x_disable_meta=True, x_disable_stats=True, x_save_requirements=False,
+        silent=True, host="workbench",
     )  # fmt: skip
     run = wandb.init(dir=folder, id=identity, resume="allow", settings=settings, **about)
     run.define_metric("global_step", hidden=True)
     run.define_metric("*", step_metric="global_step")
     return run
-
-
-def _end_in(seconds: float) -> None:
-    """End this process for good after so long, whatever it waits for."""
-    timer = threading.Timer(seconds, os._exit, (3,))
-    timer.daemon = True
-    timer.start()
 
 
 if __name__ == "__main__":
