@@ -21,7 +21,8 @@ from workbench.pipeline.load import load_experiment
 from workbench.pipeline.room import NoRoom, Room, free_memory, parse_size, size
 from workbench.pipeline.runner import run
 from workbench.pipeline.settings import Settings
-from workbench.pipeline.supervise import STOP_NOTE
+from workbench.pipeline.stage import Stage
+from workbench.pipeline.status import STOP_NOTE
 from workbench.pipeline.until import parse_until, too_late
 from workbench.policies.storage import write_pair
 
@@ -413,6 +414,20 @@ def test_a_truncated_checkpoint_is_not_gone_on_from(write):
     assert "its checkpoint is damaged" in go(file, {"collect": ["killed"]})[1]["collect 1"]["why"]
     write_pair(folder, "checkpoint", {"weights": np.zeros(300)}, {})
     assert "going on from its checkpoint" in go(file)[1]["collect 1"]["why"]
+
+
+def test_half_a_first_checkpoint_is_none(write):
+    file = write(LOOP)
+    go(file, {"collect": ["killed"]})
+    folder = Path("outputs/x/gen_001/01_collect")
+    write_pair(folder / "checkpoint", "checkpoint", {"weights": np.zeros(3)}, {})
+    for name in ("json", "safetensors"):
+        (folder / f"checkpoint/checkpoint.{name}").rename(folder / f"checkpoint/checkpoint.{name}.new")
+    assert go(file, {"collect": ["killed"]})[1]["collect 1"]["why"] == "killed before: going on from what it has done"
+    opened = Stage(folder, 0, name="collect", resuming=True, request={})
+    assert opened.resuming is False
+    write_pair(folder / "checkpoint", "checkpoint", {"weights": np.zeros(3)}, {})
+    assert Stage(folder, 0, name="collect", resuming=True, request={}).resuming is True
 
 
 def test_a_damaged_experiment_file_is_written_anew(write):

@@ -10,7 +10,7 @@ from pathlib import Path
 from workbench.pipeline import status as states
 from workbench.pipeline.files import read_json
 from workbench.pipeline.fingerprint import damage, differences, only_code_differs
-from workbench.pipeline.folder import has_work, place_aside
+from workbench.pipeline.folder import has_checkpoint, has_work, place_aside
 from workbench.pipeline.status import read_status
 from workbench.policies.storage import DIGEST, CorruptFileError, read_pair
 
@@ -121,6 +121,6 @@ def damaged_checkpoint(folder: Path) -> str:
 
 def _left_over(folder: Path) -> str:
     """What a stage can go on from, in words."""
-    if has_work(folder / "checkpoint"):
+    if has_checkpoint(folder / "checkpoint"):
         return "its checkpoint"
     return "what it has done" if has_work(folder) else "the start, it had done nothing yet"

@@ -24,6 +24,11 @@ def has_work(folder: Path) -> bool:
     return any(item.is_file() or any(item.iterdir()) for item in made)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a checkpoint's folder holds a whole one: the first, cut off while it was written, leaves only parts."""
+    return folder.is_dir() and any(not item.name.endswith((".new", PARTIAL)) for item in folder.iterdir())
+
+
 def clear(folder: Path) -> None:
     """Remove all that is in a folder, first of all what would have a later run go on from it."""
     (folder / "request.json").unlink(missing_ok=True)
