@@ -23,6 +23,7 @@ from pathlib import Path
 from workbench.pipeline import status as states
 from workbench.pipeline.dependencies import code_used
 from workbench.pipeline.files import hash_path, read_json, to_plain, write_json
+from workbench.pipeline.folder import has_checkpoint
 from workbench.pipeline.loggers import Forgiving, MetricsFile, TensorBoardFile
 from workbench.pipeline.provenance import Stopwatch, by_hand, device, provenance
 from workbench.pipeline.seeding import seed_everything
@@ -91,9 +92,7 @@ class Stage:
 
     def __init__(self, folder: Path, seed: int, *, name: str, resuming: bool, request: dict):
         self.folder, self.seed, self.name = Path(folder), seed, name
-        self.resuming = (
-            resuming and (self.folder / "checkpoint").is_dir() and any((self.folder / "checkpoint").iterdir())
-        )
+        self.resuming = resuming and has_checkpoint(self.folder / "checkpoint")
         if not self.resuming:  # the notebook begins anew, so its metrics do; work of other kinds stays
             (self.folder / "metrics.jsonl").unlink(missing_ok=True)
             for mirrored in ("tensorboard", "wandb"):
