@@ -173,7 +173,8 @@ def test_a_shared_experiment_tells_nobody_and_leads_nowhere_outside(somebody, tm
         "gen_001/judge/result.json",
     } <= names
     assert {"gen_001/judge/metrics.jsonl", "gen_001/judge/figures/a.png", "gen_001/judge/of-user.csv"} <= names
-    assert not any(word in name for name in names for word in ("policy", "dataset", "checkpoint", "link.csv"))
+    assert "gen_001/judge/policy/policy.json" in names  # the pages' lineages are read from it
+    assert not any(word in name for name in names for word in ("safetensors", "dataset", "checkpoint", "link.csv"))
     for page in folder.rglob("*.html"):
         assert loads_from_outside(page.read_text()) == []
         for link in links(page):

@@ -85,9 +85,12 @@ class Identity:
         Args:
             shortest: names of fewer letters are not looked for: among random bytes they would be found by chance.
         """
-        found = [path for path, _ in self.folders if re.search(re.escape(path) + _PATH_ENDS, text)]
-        found = [path for path in found if len(path) >= shortest]
-        return found + [name for name, _ in self.names if len(name) >= shortest and _pattern(name).search(text)]
+        low = text.lower()  # most texts have nothing of it: they are looked through quickly
+        found = [
+            path for path, _ in self.folders if path.lower() in low and re.search(re.escape(path) + _PATH_ENDS, text)
+        ]
+        named = [name for name, _ in self.names if name.lower() in low and _pattern(name).search(text)]
+        return [one for one in (*found, *named) if len(one) >= shortest]
 
 
 def _length(pair: tuple[str, str]) -> int:
@@ -212,7 +215,7 @@ def traces(path: Path, identity: Identity) -> list[str]:
     found: set[str] = set()
     for text, is_text in _readable(path):
         found |= set(identity.traces(text, shortest=1 if is_text else _TOLD_BY_CHANCE))
-        for encoded in _ENCODED.findall(text) if is_text else ():
+        for encoded in _ENCODED.findall(text) if is_text and path.suffix != ".lz4" else ():
             with contextlib.suppress(binascii.Error):
                 content = base64.b64decode(encoded + "=" * (-len(encoded) % 4)).decode("latin-1")
                 found |= set(identity.traces(content, shortest=_TOLD_BY_CHANCE))

@@ -164,9 +164,9 @@ def _files(folder: Path, *, deep: bool = True) -> Iterator[Path]:
 
 
 def _kind(file: Path, run: Path) -> str:
-    """Whether a file is of a policy, data, or too large; "" of what is shown."""
+    """Whether a file is of a policy, data, or too large; "" of what is shown, as is what a policy says of itself."""
     inside = [folder for folder in file.parents if folder != run and folder.is_relative_to(run)]
-    if any((folder / "policy.json").is_file() for folder in inside):
+    if file.name != "policy.json" and any((folder / "policy.json").is_file() for folder in inside):
         return POLICIES
     if file.suffix not in _SHOWN:
         return DATA
