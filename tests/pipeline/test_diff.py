@@ -17,6 +17,7 @@ from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.notebook_io import nbformat
 from workbench.pipeline.page import loads_from_outside
 from workbench.pipeline.provenance import Stopwatch
+from workbench.pipeline.rerun import _place
 
 
 def make_run(
@@ -210,6 +211,24 @@ def test_a_replay_finds_what_was_altered(write, workbench, project):
     assert compared.returncode == 1, said
     assert "package numpy" in said
     assert "package numpy" in (project / "d.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("request_", "name"),
+    [
+        ({"experiment": "x", "generation": 1, "stage": "a"}, "x-001-a"),
+        ({"experiment": "x", "chain": "melee", "generation": 12, "stage": "a"}, "x-melee-012-a"),
+        ({"experiment": "../../etc", "generation": 1, "stage": "/a b"}, "--..-etc-001--a-b"),
+        ({"experiment": "..", "generation": 1, "stage": "x" * 200}, ("--001-" + "x" * 200)[:120]),
+    ],
+)
+def test_a_replay_stays_in_its_folder(tmp_path, request_, name):
+    assert _place(tmp_path, tmp_path / "x/a.ipynb", request_) == tmp_path / "reruns" / name
+
+
+def test_a_replay_of_a_replay_leaves_that_alone(tmp_path):
+    replayed = tmp_path / "reruns/x-001-a/notebook.ipynb"
+    assert _place(tmp_path, replayed, {"experiment": "x", "generation": 1, "stage": "a"}).name == "x-001-a-again"
 
 
 def test_processor_time_of_children_counts_while_they_run():

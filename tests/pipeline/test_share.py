@@ -249,6 +249,18 @@ def test_nothing_is_overwritten_and_nothing_half_done_is_left(somebody, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given", "outputs"]
 
 
+def test_an_experiment_that_points_elsewhere_takes_nothing_along(somebody, tmp_path):
+    folder = make_experiment(tmp_path / "outputs/x")
+    make_stage(tmp_path / "private")
+    (folder / "linked").symlink_to(tmp_path / "private")
+    found = read_json(folder / "experiment.json")
+    found["stages"][0]["folder"], found["stages"][1]["folder"] = "../../private", "linked"
+    write_json(folder / "experiment.json", found)
+    given = share(folder, tmp_path / "given")
+    assert not list(given.rglob("*.csv"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["given", "outputs", "private"]
+
+
 def test_further_names_are_hidden(somebody, tmp_path):
     (tmp_path / "a.txt").write_text("by Arthur, not arthurs, zaphodbeeblebrox2")
     assert scrubbed(tmp_path / "a.txt", Identity.here(("arthur",))) == b"by hidden, not arthurs, user2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from workbench.pipeline import status as states
@@ -12,6 +13,7 @@ from workbench.pipeline.display import PlainView
 from workbench.pipeline.experiment import ExperimentError
 from workbench.pipeline.files import read_json, write_atomic, write_json
 from workbench.pipeline.fingerprint import differences, fingerprint
+from workbench.pipeline.folder import clear
 from workbench.pipeline.notebook_io import nbformat, read_notebook
 from workbench.pipeline.overview import write_overview
 from workbench.pipeline.parameters import INJECTED_TAG
@@ -34,7 +36,8 @@ def rerun(executed: Path | str, show: PlainView, outputs: Path = Path("outputs")
     request = notebook.metadata.get("workbench", {}).get("request")
     if not request:
         raise ExperimentError(f"{executed}: carries no stamp; it was not executed by `workbench run`")
-    folder = outputs / "reruns" / f"{request['experiment']}-{request['generation']:03d}-{request['stage']}"
+    before = read_run(executed)
+    folder = _place(outputs, executed, request)
     _prepare(folder, notebook, dict(request))
     show.say(f"{title_of(notebook) or request['stage']} again, in {folder}")
     for change in [
@@ -42,7 +45,6 @@ def rerun(executed: Path | str, show: PlainView, outputs: Path = Path("outputs")
         *_gone(request["parameters"]),
     ]:
         show.say(f"  since then {change}")
-    before = read_run(executed)
     state = Supervised(folder, request.get("time_limit")).wait(lambda status: show.tick(status, None))
     write_overview(outputs)
     if state != states.FINISHED:
@@ -63,6 +65,14 @@ def rerun(executed: Path | str, show: PlainView, outputs: Path = Path("outputs")
     return state, agrees
 
 
+def _place(outputs: Path, executed: Path, request: dict) -> Path:
+    """Where a replay goes: a folder of the run's own name, whatever characters that has, and never the run's own."""
+    parts = (request["experiment"], request.get("chain"), f"{request['generation']:03d}", request["stage"])
+    name = re.sub(r"[^\w=,.-]+|^\.+", "-", "-".join(str(part) for part in parts if part))[:120]
+    folder = outputs / "reruns" / name
+    return folder.with_name(f"{name}-again") if folder.resolve() == executed.resolve().parent else folder
+
+
 def _gone(parameters: dict) -> list[str]:
     """Parameters that name a file or folder of an earlier run which is there no more."""
     texts = [
@@ -78,8 +88,7 @@ def _prepare(folder: Path, notebook: nbformat.NotebookNode, request: dict) -> No
     """Lay out the folder: the notebook as it was before it ran, and what is asked of it."""
     folder.mkdir(parents=True, exist_ok=True)
     end_leftovers(folder)
-    for name in ("result.json", "status.json", "progress.json"):
-        (folder / name).unlink(missing_ok=True)
+    clear(folder)
     notebook.cells = [
         cell
         for cell in notebook.cells
@@ -102,6 +111,7 @@ def _prepare(folder: Path, notebook: nbformat.NotebookNode, request: dict) -> No
         fingerprint=asked,
         injected=injected,
         replay=True,
+        wandb="off",  # the run that is replayed is there already
     )
     write_json(folder / "request.json", request)
 

@@ -129,8 +129,8 @@ def _experiment(run: Path, folder: Path, identity: Identity, settings: Settings,
     for entry in experiment["stages"]:
         entry.pop("progress", None)
         place = run / entry["folder"]
-        if not place.is_dir():
-            continue
+        if not place.is_dir() or not place.resolve().is_relative_to(run.resolve()):
+            continue  # never begun; or somebody's experiment that points out of its folder
         _stage(place, folder / entry["folder"], identity, settings, contents)
         if (folder / entry["folder"] / "notebook.ipynb").is_file():
             write_report(folder / entry["folder"])
