@@ -126,11 +126,15 @@ def _fill(run: Path, folder: Path, identity: Identity, settings: Settings) -> No
 def _experiment(run: Path, folder: Path, identity: Identity, settings: Settings, contents: _Contents) -> None:
     folder.mkdir(exist_ok=True)
     experiment = read_experiment(run)
-    for entry in experiment["stages"]:
+    inside = [
+        entry for entry in experiment["stages"] if (run / entry["folder"]).resolve().is_relative_to(run.resolve())
+    ]
+    experiment["stages"] = inside  # somebody's experiment may point out of its folder
+    for entry in inside:
         entry.pop("progress", None)
         place = run / entry["folder"]
-        if not place.is_dir() or not place.resolve().is_relative_to(run.resolve()):
-            continue  # never begun; or somebody's experiment that points out of its folder
+        if not place.is_dir():
+            continue
         _stage(place, folder / entry["folder"], identity, settings, contents)
         if (folder / entry["folder"] / "notebook.ipynb").is_file():
             write_report(folder / entry["folder"])
