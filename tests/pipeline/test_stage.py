@@ -135,6 +135,7 @@ def test_tensorboard_shows_the_same_and_forgets_what_was_rewound(project):
         opened.log({"losses/value_loss": step / 2, "note": "text"}, step)
     opened.rewind(2)
     opened.log({"losses/value_loss": 9.0}, 3)
+    opened.finish()
     board = EventAccumulator("out/tensorboard")
     board.Reload()
     assert [(event.step, event.value) for event in board.Scalars("losses/value_loss")] == [(1, 0.5), (2, 1.0), (3, 9.0)]

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import threading
 import time
 import warnings
 from pathlib import Path
 
-from workbench.pipeline.files import to_plain, write_atomic
+from workbench.pipeline.event_file import EventFile
+from workbench.pipeline.files import write_atomic
+
+_FLUSH_EVERY = 1.0  # seconds between two writes of TensorBoard's file
 
 
 class MetricsFile:
-    """`metrics.jsonl`: one JSON object a line, with `step` and `time` (Unix seconds); a line is one write."""
+    """`metrics.jsonl`: one JSON object a line, with `step` and `time` (Unix seconds); a line is one write.
+
+    What is appended are plain values, see `to_plain`.
+    """
 
     def __init__(self, path: Path):
         self.path = Path(path)
         self._handle = None
 
     def append(self, metrics: dict, step: int, moment: float) -> None:
-        line = json.dumps({"step": int(step), "time": round(moment, 3), **to_plain(metrics)}, allow_nan=False) + "\n"
+        line = json.dumps({"step": int(step), "time": round(moment, 3), **metrics}, allow_nan=False) + "\n"
         if self._handle is None:
             self._drop_torn_line()
             self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -58,18 +66,22 @@ def read_metrics(path: Path | str) -> list[dict]:
 
 
 class TensorBoardFile:
-    """Scalars as TensorBoard event files, written without torch and named without the host."""
+    """Scalars as TensorBoard event files, written without torch and named without the host.
+
+    They are on the disk within a second; what a killed process had not written yet, `metrics.jsonl` has.
+    """
 
     def __init__(self, folder: Path):
         self._folder = Path(folder)
-        self._records = None
+        self._records: EventFile | None = None
+        self._timer: threading.Timer | None = None
 
     def append(self, metrics: dict, step: int, moment: float) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         values = [
-            Summary.Value(tag=name, simple_value=float(value))
-            for name, value in to_plain(metrics).items()
+            Summary.Value(tag=name, simple_value=value)
+            for name, value in metrics.items()
             if isinstance(value, (int, float))
         ]
         self._write(wall_time=moment, step=int(step), summary=Summary(value=values))
@@ -82,21 +94,30 @@ class TensorBoardFile:
 
     def _write(self, **event) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.summary.writer.record_writer import RecordWriter
 
         if self._records is None:
             self._folder.mkdir(exist_ok=True)
             moment = time.time()
-            stream = (self._folder / f"events.out.tfevents.{moment:.3f}.{os.getpid()}").open("ab")
-            self._records = RecordWriter(stream)
+            self._records = EventFile(self._folder / f"events.out.tfevents.{moment:.3f}.{os.getpid()}")
             self._records.write(Event(wall_time=moment, file_version="brain.Event:2").SerializeToString())
         self._records.write(Event(**event).SerializeToString())
-        self._records.flush()
+        if self._timer is None:
+            self._timer = threading.Timer(_FLUSH_EVERY, self._flush)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _flush(self) -> None:
+        self._timer, records = None, self._records
+        with contextlib.suppress(OSError, ValueError):  # a full disk says so again at the end; a closed file has all
+            if records is not None:
+                records.flush()
 
     def close(self, finished: bool = False) -> None:
         if self._records is not None:
+            if self._timer is not None:
+                self._timer.cancel()
             self._records.close()
-            self._records = None
+            self._records = self._timer = None
 
 
 class Forgiving:

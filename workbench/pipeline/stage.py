@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import signal
 import sys
@@ -35,6 +36,7 @@ REQUEST_VARIABLE = "WORKBENCH_STAGE_REQUEST"
 """Environment variable by which the runner tells a notebook's kernel where its `request.json` lies."""
 RESULT_MIME = "application/vnd.workbench.result+json"
 _PROGRESS_EVERY = 0.25  # seconds between two writes of the progress file
+_DIGITS = re.compile(r"\d+")  # "update 12" is no news after "update 11"
 
 
 class StageError(RuntimeError):
@@ -55,7 +57,9 @@ def stage(output_dir: str | Path = "", seed: int = 0, *, name: str | None = None
     Raises:
         StageError: the folder holds files that no stage has written.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads would wait in a loop: ruinous beside other work
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # torch's threads would wait in a loop: ruinous beside other work
     request = _request_for(output_dir)
     name = request.get("stage") or name or _notebook_name() or "notebook"
     folder = Path(output_dir) if str(output_dir) else project_folder() / "outputs" / "manual" / name
@@ -157,10 +161,10 @@ class Stage:
         Raises:
             OSError: `metrics.jsonl` cannot be written; the other loggers never stop a run.
         """
-        moment = time.time()
-        self._metrics.append(metrics, step, moment)
+        moment, plain = time.time(), to_plain(metrics)
+        self._metrics.append(plain, step, moment)
         for mirror in self._mirrors:
-            mirror.append(metrics, step, moment)
+            mirror.append(plain, step, moment)
 
     def rewind(self, step: int) -> None:
         """Forget metrics logged after `step`: to be called when a trainer has gone back to a checkpoint of that step."""
@@ -172,7 +176,7 @@ class Stage:
         """Say how far the stage is, in units of its own; pace and time left follow. Cheap enough for every update."""
         with self._lock:
             self._status.update(done=done, total=total)
-            news = note not in ("", self._status["note"])
+            news = note != "" and _DIGITS.sub("", note) != _DIGITS.sub("", self._status["note"])
             if time.monotonic() - self._written < _PROGRESS_EVERY and not news:
                 return
             self._status.update(self._pace.update(done, total), note=note or self._status["note"])
