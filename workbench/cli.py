@@ -114,7 +114,7 @@ def run(
         allow_paths=tuple(allow_path or ()),
         on_finish=on_finish,
         webhook=webhook,
-        launch=start_of(output_dir, executor),
+        launch=start_of(output_dir, executor, tuple(force or ())),
     )
     raise typer.Exit(run_experiment(loaded, settings))
 
@@ -143,6 +143,8 @@ def sweep(
         list[Path] | None,
         typer.Option(help="a folder outside the sweep's that parameters may name (may be repeated)"),
     ] = None,
+    on_finish: Annotated[str, typer.Option(help="a command to run after the end; a JSON summary is on its input")] = "",
+    webhook: Annotated[str, typer.Option(help="an http address that the JSON summary is POSTed to after the end")] = "",
     executor: _Executor = "",
     name: Annotated[str, typer.Option(help="the sweep's folder, instead of the experiment's name with -sweep")] = "",
     output_dir: _OutputDir = Path("outputs"),
@@ -153,18 +155,21 @@ def sweep(
     common is run once. Ends with 0 if all finished, else with the code of the first that did not.
     """
     from workbench.pipeline.launch import cluster_workers
+    from workbench.pipeline.notify import check_address
     from workbench.pipeline.sweep import default_jobs, plan_sweep, run_sweep
     from workbench.pipeline.until import parse_until
 
     if until:
         parse_until(until)
+    if webhook:
+        check_address(webhook)
     asked = {"--executor": executor, "--until": until, "--keep-going": keep_going, "--keep-results": keep_results}
     options = [part for name, value in asked.items() if value for part in ([name] if value is True else [name, value])]
     plan = plan_sweep(
         experiment, values, output_dir, name=name, options=tuple(options), allow_paths=tuple(allow_path or ())
     )
     jobs = jobs or default_jobs(len(plan.combinations), cluster_workers(executor) if executor else None)
-    code = run_sweep(plan, jobs=jobs, keep_going=keep_going)
+    code = run_sweep(plan, jobs=jobs, keep_going=keep_going, on_finish=on_finish, webhook=webhook)
     _out.print(f"see {plan.folder / 'index.html'}")
     raise typer.Exit(code)
 

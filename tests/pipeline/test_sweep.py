@@ -112,8 +112,15 @@ def test_combinations_by_the_command_line(write, workbench, project):
     assert "x-sweep: finished, 2 of 2 finished" in shown
     assert "seed=1" in shown
     name = "outputs/x-sweep/seed=1"
-    again = workbench("run", name).communicate(timeout=60)[0]
-    assert "seed=1: finished; 0 stages ran in 0.0 s, 2 were up to date" in again
+    (taken,) = (
+        place
+        for place in (project / "outputs/x-sweep").glob("seed=*")
+        if "shared_from" in read_json(place / "gen_001/01_collect/result.json")
+    )
+    again = workbench("run", taken.relative_to(project), "--force", "collect").communicate(timeout=60)[0]
+    assert "collect: forced" in again
+    assert "1 were up to date" in again
+    assert "shared_from" not in read_json(taken / "gen_001/01_collect/result.json")
     (project / name / "gen_001/02_train/report.html").unlink()
     (project / "outputs/x-sweep/index.html").unlink()
     assert "outputs/x-sweep/index.html" in workbench("report", "x-sweep").communicate(timeout=60)[0]
@@ -163,8 +170,12 @@ def test_one_waits_for_what_another_is_making_and_a_night_without_its_sweep_goes
 def test_one_that_fails_holds_back_the_rest_unless_told_otherwise(write, project):
     file = write({"sleeps": {"time_limit": "8s"}, "talks": {}})
     values = ("sleeps.seconds=0.1,60,0.2",)
-    code, said = sweep(file, *values, jobs=1)
+    code, said = sweep(file, *values, jobs=1, on_finish="cat > told.json")
     assert code == 5, said
+    told = read_json("told.json")
+    assert (told["sweep"], told["state"], told["exit_code"]) == ("x-sweep", "timed out", 5)
+    assert told["counts"] == {"finished": 1, "timed out": 1, "pending": 1}
+    assert [one["name"] for one in told["combinations"]] == ["seconds=0.1", "seconds=60", "seconds=0.2"]
     assert states() == {"seconds=0.1": "finished", "seconds=60": "timed out", "seconds=0.2": "pending"}
     assert "longer than its time limit" in said
     assert "the same command goes on from here" in said

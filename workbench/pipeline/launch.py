@@ -37,11 +37,12 @@ def experiment_at(place: Path, overrides: list[str], output_dir: Path, name: str
     return replace(loaded, name=folder.name), Path(place).parent if place.name == folder.name else folder.parent
 
 
-def start_of(output_dir: Path, executor: str = "") -> Start | None:
+def start_of(output_dir: Path, executor: str = "", force: tuple[str, ...] = ()) -> Start | None:
     """What starts the stages of experiments in a folder; None for processes of this machine.
 
     Args:
         executor: address of a cluster; empty without one.
+        force: names of stages that a sweep's combination does not take over from another.
     """
     start: Start | None = None
     if executor:
@@ -52,7 +53,12 @@ def start_of(output_dir: Path, executor: str = "") -> Start | None:
         return start
     from workbench.pipeline.sharing import SharedStage
 
-    return lambda folder, limit: SharedStage(folder, limit, start or Supervised)
+    def start_shared(folder: Path, limit: float | None) -> Supervised | SharedStage:
+        if read_json(folder / "request.json")["stage"] in force:
+            return (start or Supervised)(folder, limit)
+        return SharedStage(folder, limit, start or Supervised)
+
+    return start_shared
 
 
 def cluster_workers(executor: str) -> int:

@@ -50,7 +50,7 @@ def summarize(folder: Path, code: int) -> dict:
     }
 
 
-def tell(folder: Path, code: int, command: str, address: str, say) -> None:
+def tell(folder: Path, code: int, command: str, address: str, say, summarize=summarize) -> None:
     """Run the command and call the address, where given; what goes wrong is said, and changes nothing of the run's result.
 
     Args:
@@ -58,6 +58,7 @@ def tell(folder: Path, code: int, command: str, address: str, say) -> None:
         command: for the shell; has the summary on its standard input, and its path in `SUMMARY_VARIABLE`.
         address: http or https; the summary is POSTed to it.
         say: called with a line for the user.
+        summarize: makes the summary, given folder and code.
     """
     if not command and not address:
         return

@@ -27,6 +27,7 @@ from workbench.pipeline.experiment import ExperimentError
 from workbench.pipeline.files import read_json, reserve, write_json
 from workbench.pipeline.load import load_experiment
 from workbench.pipeline.lock import Lock
+from workbench.pipeline.notify import tell
 from workbench.pipeline.overview import write_overview
 from workbench.pipeline.room import free_memory
 from workbench.pipeline.settings import Settings
@@ -39,7 +40,8 @@ _MEMORY_EACH = 2e9  # bytes that a combination is thought to need, when choosing
 _MEMORY_MORE = 1e9  # bytes that have to be free for one more to begin
 _PAGE_EVERY, _STATE_EVERY = 30.0, 2.0  # seconds
 _LOCKED, _LOCKED_AGAIN, _LOCKED_TRIES = 3, 5.0, 24  # exit code; seconds between tries, and how many
-_STOP_GRACE = 60.0
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_GRACE = 60.0  # seconds that combinations have to stop in good order
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,21 @@ def default_jobs(count: int, cluster_workers: int | None = None) -> int:
     return max(1, min(count, cores, int(free_memory() / memory)))
 
 
-def run_sweep(plan: Plan, *, jobs: int, keep_going: bool = False, show: PlainSweepView | None = None) -> int:
+def run_sweep(
+    plan: Plan,
+    *,
+    jobs: int,
+    keep_going: bool = False,
+    on_finish: str = "",
+    webhook: str = "",
+    show: PlainSweepView | None = None,
+) -> int:
     """Run a sweep, or go on with it.
 
     Args:
         jobs: how many combinations run at once.
         keep_going: when one fails, begin others nevertheless.
+        on_finish, webhook: who is told of the end, as of `Settings`.
 
     Returns:
         an exit code: 0 if all finished, that of the first one that did not, 130 after Ctrl-C, 143 after SIGTERM.
@@ -143,7 +154,32 @@ def run_sweep(plan: Plan, *, jobs: int, keep_going: bool = False, show: PlainSwe
             )
         reserve(plan.folder)
         remember_launch(plan.folder)
-        return _Sweep(plan, jobs, keep_going, shown).go()
+        code = EXIT_CODES[states.FAILED]
+        try:
+            code = _Sweep(plan, jobs, keep_going, shown).go()
+        finally:
+            tell(plan.folder, code, on_finish, webhook, shown.say, summarize=summarize_sweep)
+        return code
+
+
+def summarize_sweep(folder: Path, code: int) -> dict:
+    """How a sweep ended, for `--on-finish` and `--webhook`: as of an experiment, with combinations in place of stages."""
+    found = read_json(folder / SWEEP)
+    told = ("name", "state", "seconds", "done", "of", "shared")
+    counts: dict[str, int] = {}
+    for entry in found["combinations"]:
+        counts[entry["state"]] = counts.get(entry["state"], 0) + 1
+    return {
+        "sweep": found["name"],
+        "state": found["state"],
+        "message": found["message"],
+        "exit_code": code,
+        "started": found["started"],
+        "ended": found["updated"],
+        "seconds": round(sum(entry["seconds"] for entry in found["combinations"]), 2),
+        "counts": counts,
+        "combinations": [{key: entry.get(key) for key in told} for entry in found["combinations"]],
+    }
 
 
 class _Sweep:
@@ -172,7 +208,11 @@ class _Sweep:
         }
 
     def go(self) -> int:
-        handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {
+            number: signal.signal(number, self._on_signal)
+            for number in _STOPPING
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
+        }
         varying = sum(len(axis.values) > 1 for axis in self.plan.axes)
         self.show.say(
             f"{len(self.entries)} combinations of {varying} parameter{'s' * (varying != 1)}, {self.jobs} at once, in {self.plan.folder}"
@@ -196,7 +236,7 @@ class _Sweep:
         self.show.say(f"{self.plan.name}: {state}; {self._standing()}", state)
         if state != states.FINISHED:
             self.show.say("what is finished stays; the same command goes on from here")
-        return 143 if self.stopped_by == signal.SIGTERM else EXIT_CODES.get(state, 1)
+        return 128 + self.stopped_by if self.stopped_by is not None else EXIT_CODES.get(state, 1)
 
     # -- beginning ---------------------------------------------------------------------------------------------------
 
@@ -277,12 +317,12 @@ class _Sweep:
         return next((state for state in ended if state not in (states.FINISHED, states.PENDING)), states.FINISHED)
 
     def _on_signal(self, number, frame) -> None:
-        for again in (signal.SIGINT, signal.SIGTERM):
+        for again in _STOPPING:
             signal.signal(again, signal.SIG_IGN)
         self.stopped_by, self._deadline = number, time.monotonic() + _STOP_GRACE
         self.show.say(f"stopping: {len(self.running)} combinations write down where they are (a few seconds)")
         for process in self.running.values():
-            process.send_signal(number)
+            process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
     # -- telling -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from rich.console import Console, Group
@@ -10,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.pipeline.display import STATE_COLOURS, progress_words
+from workbench.pipeline.display import PlainView, progress_words
 from workbench.pipeline.text import duration
 
 
@@ -35,21 +36,11 @@ def doing(entry: dict) -> str:
     return " · ".join(filter(None, (where, progress_words(now.get("progress", {})))))
 
 
-class PlainSweepView:
+class PlainSweepView(PlainView):
     """Lines, one an event, and one every few minutes for each combination that runs."""
 
     def __init__(self, console: Console, every: float = 300.0):
-        self.console, self._every = console, every
-        self._said = time.monotonic()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
-
-    def say(self, text: str, state: str = "") -> None:
-        self.console.print(Text(text, style=STATE_COLOURS.get(state, "")), soft_wrap=True)
+        super().__init__(console, every)
 
     def began(self, entry: dict) -> None:
         self.say(f"{time.strftime('%H:%M:%S')}  {entry['name']}: begins")
@@ -84,7 +75,8 @@ class LiveSweepView(PlainSweepView):
         return self
 
     def __exit__(self, *exception):
-        self._live.stop()
+        with contextlib.suppress(OSError, SystemExit):  # the terminal was closed
+            self._live.stop()
 
     def tick(self, sweep: dict, left: float | None) -> None:
         self._live.update(drawn(sweep, left))
