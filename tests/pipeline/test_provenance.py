@@ -1,6 +1,10 @@
 """Everything that a result has to say about where it comes from, after real runs: in result.json, notebook and report."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,18 +15,25 @@ SPENT = ("wall_seconds", "cpu_seconds")
 ORIGIN = ("code", "python", "system", "packages", "device", "processors", "seed", "git")
 
 
-@pytest.fixture
-def ran(write, workbench, project):
+STAGES = """
+name: x
+shared: {seed: 5}
+stages:
+  collect: {parameters: {games: 4}}
+  train: {parameters: {dataset: "${collect.dataset}", steps: 3}}
+  fails: {notebook: notebooks/fails.ipynb}
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
     """Two stages, one made from the other, and one that fails."""
-    file = write(
-        {
-            "collect": {"parameters": {"games": 4}},
-            "train": {"parameters": {"dataset": "${collect.dataset}", "steps": 3}},
-            "fails": {"notebook": "notebooks/fails.ipynb"},
-        },
-        shared={"seed": 5},
-    )
-    assert workbench("run", file).wait(90) == 1
+    project = tmp_path_factory.mktemp("project")
+    (project / "notebooks").symlink_to(Path(__file__).parent / "notebooks")
+    (project / "x.yaml").write_text(STAGES)
+    environment = {**os.environ, "JUPYTER_DATA_DIR": str(project / "jupyter")}
+    command = [sys.executable, "-m", "workbench.cli", "run", "x.yaml"]
+    assert subprocess.run(command, cwd=project, env=environment, capture_output=True).returncode == 1
     return project / "outputs/x/gen_001"
 
 
