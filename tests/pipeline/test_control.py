@@ -280,10 +280,10 @@ def test_sizes_are_read_and_said():
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_containers_memory_counts(tmp_path, version):
     names = {
-        1: ("memory/", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "4:memory:/box/one\n"),
-        2: ("", "memory.max", "memory.current", "inactive_file", "0::/box/one\n"),
+        1: ("memory/", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_", "4:memory:/box/one\n"),
+        2: ("", "memory.max", "memory.current", "", "0::/box/one\n"),
     }[version]
-    base, limit, used, cache, line = names
+    base, limit, used, prefix, line = names
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text("9:cpu:/box\n" + line)
     inner, outer = tmp_path / f"sys/fs/cgroup/{base}box/one", tmp_path / f"sys/fs/cgroup/{base}box"
@@ -291,7 +291,7 @@ def test_a_containers_memory_counts(tmp_path, version):
     for group, most, taken in ((inner, "max", 70_000), (outer, "100000", 90_000)):
         (group / limit).write_text(f"{most}\n")
         (group / used).write_text(f"{taken}\n")
-        (group / "memory.stat").write_text(f"rss 1\n{cache} 5000\n")
+        (group / "memory.stat").write_text(f"rss 1\n{prefix}inactive_file 4000\n{prefix}active_file 1000\n")
     assert free_memory(tmp_path) == 15_000
     assert free_memory(tmp_path / "nowhere") > 15_000
 

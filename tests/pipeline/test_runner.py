@@ -77,18 +77,18 @@ def test_two_generations_then_only_what_changed(write, project):
             assert str(project) not in written.read_text(), written  # nor any other place of this machine
 
     code, said = go(file)
-    assert code == 0
+    assert code == 0, said
     assert said.count("up to date") == 5  # four stages, and the sum
 
     code, said = go(file, "train.steps=21", "generations=1", force=("collect",))
-    assert code == 0
+    assert code == 0, said
     assert lines_about(said, "generation 1/1 · collect")[0].startswith(": forced")
     assert "steps changed: 20 -> 21" in lines_about(said, "generation 1/1 · train")[0]
 
     (project / "outputs/x/gen_001/01_collect/dataset/games.txt").write_text("tampered")
     (project / "outputs/x/gen_001/02_train/result.json").write_text("{")
     code, said = go(file, "train.steps=21", "generations=1")
-    assert code == 0
+    assert code == 0, said
     assert "its dataset (gen_001/01_collect/dataset) was altered" in said
     assert "its result.json is damaged" in said
 
@@ -116,7 +116,7 @@ def test_the_same_result_made_again_changes_nothing_after_it(write, project):
     file = write(LOOP)
     assert go(file)[0] == 0
     code, said = go(file, force=("collect",))
-    assert code == 0
+    assert code == 0, said
     assert lines_about(said, "train")[0].startswith(": up to date")
 
 
@@ -170,7 +170,7 @@ def test_a_night_without_its_runner_goes_on_and_ends_the_same(write, workbench, 
     (folder / "recorded/games.txt").write_text("played already")
     (folder / ".policy.txt.x1.part").write_text("half")
     code, said = go(file, "train.pause=0.1")
-    assert code == 0
+    assert code == 0, said
     assert "going on from its checkpoint" in said
     assert (folder / "recorded/games.txt").read_text() == "played already"
     assert not list(folder.glob(".*.part"))
@@ -202,7 +202,7 @@ def test_everything_killed_at_once_is_told_and_resumed(write, workbench, project
     assert "died" in (folder / "report.html").read_text()
     assert "died" in (project / "outputs/x/index.html").read_text()
     code, said = go(file)
-    assert code == 0
+    assert code == 0, said
     assert "died before: going on from its checkpoint" in said
 
 

@@ -15,7 +15,10 @@ from workbench.pipeline.status import PENDING, UP_TO_DATE, seconds_of, this_proc
 MEASURED = ("took", "spent", "bytes", "memory")
 """Of a stage, kept from run to run: seconds of its last run to the end, seconds of one that was cut off, bytes on the disk, and
 the most bytes of memory."""
-_INDEX_EVERY = 30.0  # seconds between two writes of the page while a stage runs
+_WRITE_EVERY, _INDEX_EVERY = (
+    2.0,
+    30.0,
+)  # seconds between two writes: of all while stages are skipped, of the page while one runs
 
 
 class Record:
@@ -32,7 +35,7 @@ class Record:
 
     def __init__(self, experiment: Experiment, folder: Path, say):
         self.experiment, self.folder, self._say = experiment, folder, say
-        self._indexed = 0.0
+        self._indexed = self._written = 0.0
         try:
             before = read_json(folder / "experiment.json", {})
         except ValueError:
@@ -70,7 +73,13 @@ class Record:
             "stages": self.entries,
         }
         write_json(self.folder / "experiment.json", described, durable=True)
+        self._written = time.monotonic()
         self._write_index()
+
+    def write_if_due(self, state: str) -> None:
+        """Write, unless that was done a moment ago: many stages may be looked at in a second and found up to date."""
+        if time.monotonic() - self._written > _WRITE_EVERY:
+            self.write(state)
 
     def write_index_if_due(self) -> None:
         """Write the page, unless that was done a moment ago."""

@@ -60,17 +60,15 @@ def _cgroups(root: Path) -> list[int]:
     for line in lines:
         number, controllers, inside = line.split(":", 2)
         if number == "0":
-            base, limit, used, cache = "", "memory.max", "memory.current", "inactive_file"
+            base, limit, used, prefix = "", "memory.max", "memory.current", ""
         elif "memory" in controllers.split(","):
-            base, limit, used, cache = (
-                "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file",
-            )  # fmt: skip
+            base, limit, used, prefix = "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"
         else:
             continue
         top = root / _CGROUPS.relative_to("/") / base
         folder = top / inside.strip("/")
         for group in [folder, *folder.parents]:
-            left = _left_in(group, limit, used, cache)
+            left = _left_in(group, limit, used, prefix)
             if left is not None:
                 found.append(left)
             if group == top:
@@ -78,12 +76,13 @@ def _cgroups(root: Path) -> list[int]:
     return found
 
 
-def _left_in(group: Path, limit: str, used: str, cache: str) -> int | None:
-    """Bytes left in one control group; None where it is not there or has no limit."""
+def _left_in(group: Path, limit: str, used: str, prefix: str) -> int | None:
+    """Bytes left in one control group, its cache of files counted as free; None where it is not there or has no limit."""
     try:
         most = int((group / limit).read_text())
-        reclaimed = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return most - int((group / used).read_text()) + int(reclaimed.get(cache, 0))
+        counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        cache = sum(int(counted.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
+        return most - int((group / used).read_text()) + cache
     except (OSError, ValueError):  # no such group, or "max"
         return None
 

@@ -137,16 +137,16 @@ class _Run:
 
     def _verdict(self) -> tuple[str, str]:
         """The state the run ends in, and why, in words."""
+        if all(entry["state"] in DONE for entry in self.record.entries):
+            return states.FINISHED, ""  # also where it was asked to stop just then
         failed = next((entry["state"] for entry in self.record.entries if entry["state"] in _RETRIED), None)
         reason = self.stop.reason if self.stop else ""
         if self.stop and (failed is None or self.stop.state == states.INTERRUPTED):
             return self.stop.state, reason
         if failed is not None:
             return failed, reason
-        waiting = [entry for entry in self.record.entries if entry["state"] == PENDING]
-        if waiting:
-            return states.PAUSED, f"{len(waiting)} stages were not started, to be over at {words(self.settings.until)}"
-        return states.FINISHED, ""
+        waiting = sum(entry["state"] == PENDING for entry in self.record.entries)
+        return states.PAUSED, f"{waiting} stages were not started, to be over at {words(self.settings.until)}"
 
     def _go(self) -> None:
         for (chain, generation, stage), entry in zip(self.experiment.runs(), self.record.entries, strict=True):
@@ -167,7 +167,7 @@ class _Run:
             entry["why"] = f"waits for {title}"
         else:
             entry.update(state=states.BLOCKED, why=f"blocked by {title}: {found[awaits]['state']}")
-        self.record.write(states.RUNNING)
+        self.record.write_if_due(states.RUNNING)
         self.show.stage_ended(title_of(entry, self.experiment), entry["state"], 0, entry["why"])
         return True
 
@@ -230,7 +230,7 @@ class _Run:
         late = too_late(self.settings.until, self.record.still_takes(entry, going_on=going_on))
         if late:
             entry.update(state=PENDING, why=late)
-            self.record.write(states.RUNNING)
+            self.record.write_if_due(states.RUNNING)
             self.show.stage_ended(title, PENDING, 0, late)
         return bool(late)
 
@@ -301,7 +301,7 @@ class _Run:
         entry.update(shared(folder))
         entry.update(state=UP_TO_DATE, why=why, seconds=entry["seconds"] or result["provenance"]["wall_seconds"])
         entry["took"] = entry["took"] or entry["seconds"]
-        self.record.write(states.RUNNING)
+        self.record.write_if_due(states.RUNNING)
         self.show.stage_ended(title_of(entry, self.experiment), UP_TO_DATE, 0, why)
 
     def _execute(self, folder: Path, stage: StagePlan, entry: dict, footprint: Footprint) -> str:
@@ -317,6 +317,9 @@ class _Run:
             if stop.reason:
                 note_stop(folder, stop.reason)
             return process.stop(signal.SIGINT if stop.number == signal.SIGINT else signal.SIGTERM)
+        except BaseException:
+            process.stop(signal.SIGTERM)
+            raise
 
     def _tick(self, entry: dict, status: dict, footprint: Footprint) -> None:
         footprint.look()
