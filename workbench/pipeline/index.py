@@ -114,9 +114,17 @@ def _failure(folder: Path, entry: dict) -> str:
     name = " · ".join(filter(None, (entry["chain"], f"generation {entry['generation']}", entry["stage"])))
     last = "\n".join(tail.splitlines()[-8:])
     return (
-        f"<p><b>{escape(name)}</b> {escape(entry['state'])}{where}: {escape(status.get('message', '') or entry.get('error', ''))}</p>"
+        f"<p>{_report(folder, entry, name)} {escape(entry['state'])}{where}: {escape(status.get('message', '') or entry.get('error', ''))}</p>"
         + (f"<pre>{escape(last)}</pre>" if last else "")
     )
+
+
+def _report(folder: Path, entry: dict, name: str) -> str:
+    """A name in bold, leading to the stage's report where there is one."""
+    bold = f"<b>{escape(name)}</b>"
+    if not (folder / entry["folder"] / "report.html").exists():
+        return bold
+    return f'<a href="{quote(entry["folder"])}/report.html">{bold}</a>'
 
 
 def _card(folder: Path, entry: dict, summary: Summary) -> str:
@@ -183,14 +191,11 @@ def _all_stages(folder: Path, entries: list[dict]) -> str:
     """One row a stage, in the order they run."""
     rows = []
     for entry in entries:
-        name = f"<b>{escape(entry['stage'])}</b>"
-        if (folder / entry["folder"] / "report.html").exists():
-            name = f'<a href="{quote(entry["folder"])}/report.html">{name}</a>'
         rows.append(
             [
                 escape(entry["chain"]),
                 str(entry["generation"]),
-                name,
+                _report(folder, entry, entry["stage"]),
                 chip(entry["state"]),
                 escape(moment(entry.get("started"))),
                 escape(duration(entry["seconds"])) if entry.get("seconds") else "",

@@ -106,9 +106,9 @@ def banner(status: dict, provenance: dict) -> str:
     state = status["state"]
     words = [chip(state)]
     seconds = provenance.get("wall_seconds")
-    if state == states.FINISHED and seconds is not None:
+    if state in states.EXIT_CODES and seconds is not None:
         cpu = f" ({duration(provenance['cpu_seconds'])} of processor time)" if provenance.get("cpu_seconds") else ""
-        words.append(f"in {escape(duration(seconds) + cpu)}")
+        words.append(f"{'in' if state == states.FINISHED else 'after'} {escape(duration(seconds) + cpu)}")
     if status.get("ended") or status.get("updated"):
         words.append(
             f'<span class="faint">{escape((status.get("ended") or status["updated"])[:16].replace("T", " "))} UTC</span>'
