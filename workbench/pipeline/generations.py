@@ -111,7 +111,7 @@ def ratings_of_policies(entries: list[dict], summaries: dict[str, Summary]) -> l
     others = {who: value[0] for who, value in newest.items() if who not in owner}
     near = {who: abs(value - values[max(values)][0]) for who, value in others.items() if _is_near(value, low, high)}
     nearest = {who: others[who] for who in sorted(near, key=near.get)[:_MOST_REFERENCES]}
-    title = f"{name} of the newest policy"
+    title = f"{name} of each generation's policy"
     note = "one scale for all generations" if together else "a scale of each generation's own"
     return [Series(last["stage"], title, values, nearest, rank=0, comparable=together, note=note)]
 

@@ -60,8 +60,8 @@ def render(folder: Path, experiment: dict, *, note: str = "") -> str:
 
 
 def _summary(folder: Path, entry: dict) -> Summary:
-    """What is known of a stage; of one that is not finished only what it has logged."""
-    if entry["state"] == "pending":
+    """What is known of a stage: nothing of one that has not begun, of one that is not finished only what it has logged."""
+    if entry["state"] in (states.PENDING, states.SKIPPED, states.BLOCKED):
         return Summary()
     found = summary_of(folder / entry["folder"], folder)
     return found if entry["state"] in DONE else replace(found, metrics={}, artifacts={}, policies={})
