@@ -261,6 +261,19 @@ def test_an_experiment_that_points_elsewhere_takes_nothing_along(somebody, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given", "outputs", "private"]
 
 
+def test_folders_called_after_their_maker_are_called_otherwise(somebody, tmp_path):
+    folder = make_experiment(tmp_path / f"outputs/by-{USER}")
+    (folder / "gen_001/judge").rename(folder / f"gen_001/{USER}")
+    found = read_json(folder / "experiment.json")
+    found["stages"][0]["folder"] = f"gen_001/{USER}"
+    write_json(folder / "experiment.json", found)
+    given = share(folder)
+    assert given == Path("by-user-shared")
+    assert "gen_001/user/report.html" in links(given / "index.html")
+    assert (given / "gen_001/user/report.html").is_file()
+    assert told(given) == set()
+
+
 def test_further_names_are_hidden(somebody, tmp_path):
     (tmp_path / "a.txt").write_text("by Arthur, not arthurs, zaphodbeeblebrox2")
     assert scrubbed(tmp_path / "a.txt", Identity.here(("arthur",))) == b"by hidden, not arthurs, user2"

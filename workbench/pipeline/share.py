@@ -83,12 +83,12 @@ def share(run: Path | str, output: Path | str | None = None, settings: Settings 
         ShareError: a name or a path could not be taken out of some file, which would have told it.
     """
     run, settings = Path(run), settings or Settings()
-    name = run.resolve().name
+    identity = Identity.here(settings.hide)
+    name = identity.scrub(run.resolve().name)
     output = Path(output) if output else Path(f"{name}-shared.zip" if settings.zipped else f"{name}-shared")
     if output.exists():
         raise FileExistsError(f"{output}: exists already; remove it, or choose another --output")
     output.parent.mkdir(parents=True, exist_ok=True)
-    identity = Identity.here(settings.hide)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{name}-") as scratch:
         folder = Path(scratch) / (output.stem if settings.zipped else output.name)
         folder.mkdir()
@@ -109,9 +109,9 @@ def _fill(run: Path, folder: Path, identity: Identity, settings: Settings) -> No
     if (run / "sweep.json").is_file():
         for file in _files(run, deep=False):
             if file.suffix in _SHOWN:
-                _copy(file, folder / file.name, identity)
+                _copy(file, folder / identity.scrub(file.name), identity)
         for member in sorted(path.parent for path in run.glob("*/experiment.json")):
-            _experiment(member, folder / member.name, identity, settings, _Contents())
+            _experiment(member, folder / identity.scrub(member.name), identity, settings, _Contents())
         if not (folder / "index.html").exists():
             raise ShareError(f"{run}: the sweep has no index.html yet; `workbench report {run.name}` writes it")
     elif (run / "experiment.json").is_file():
@@ -135,9 +135,10 @@ def _experiment(run: Path, folder: Path, identity: Identity, settings: Settings,
         place = run / entry["folder"]
         if not place.is_dir():
             continue
-        _stage(place, folder / entry["folder"], identity, settings, contents)
-        if (folder / entry["folder"] / "notebook.ipynb").is_file():
-            write_report(folder / entry["folder"])
+        target = folder / identity.scrub(entry["folder"])
+        _stage(place, target, identity, settings, contents)
+        if (target / "notebook.ipynb").is_file():
+            write_report(target)
     experiment.pop("process", None)
     write_json(folder / "experiment.json", experiment)
     found = scrubbed(folder / "experiment.json", identity)
@@ -154,7 +155,7 @@ def _stage(run: Path, folder: Path, identity: Identity, settings: Settings, cont
         size = file.stat().st_size
         contents.count(kind or _word(file), size, taken=wanted.get(kind, True))
         if wanted.get(kind, True):
-            _copy(file, folder / file.relative_to(run), identity)
+            _copy(file, folder / identity.scrub(file.relative_to(run).as_posix()), identity)
 
 
 def _files(folder: Path, *, deep: bool = True) -> Iterator[Path]:
@@ -186,7 +187,6 @@ def _word(file: Path) -> str:
 
 def _copy(source: Path, target: Path, identity: Identity) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    target = target.with_name(identity.scrub(target.name))
     content = scrubbed(source, identity)
     if content is None:
         shutil.copyfile(source, target)
