@@ -221,7 +221,7 @@ class Stage:
         write_json(self.folder / "result.json", result, durable=True)
         self.result = result
         self._status["eta"] = 0.0
-        self._close(states.FINISHED)
+        self.close(states.FINISHED)
         _display(result)
 
     def _describe(self, name: str, value):
@@ -282,7 +282,8 @@ class Stage:
                 self._status.update(state=state, message=message)
                 self._write_status()
 
-    def _close(self, state: str, message: str = "") -> None:
+    def close(self, state: str = states.INTERRUPTED, message: str = "") -> None:
+        """Write down how it ended, and let go of the files; `finish` does so too."""
         self._set_state(state, message)
         self._metrics.close()
         for mirror in self._mirrors:
@@ -290,11 +291,11 @@ class Stage:
 
     def _at_exit(self) -> None:
         if self.result is None and self._status["state"] == states.RUNNING and self.folder.is_dir():
-            self._close(states.INTERRUPTED, "the kernel ended before stage.finish()")
+            self.close(states.INTERRUPTED, "the kernel ended before stage.finish()")
 
     def _on_sigterm(self, number, frame) -> None:
         if self.result is None:
-            self._close(states.INTERRUPTED, "stopped by SIGTERM")
+            self.close(states.INTERRUPTED, "stopped by SIGTERM")
         signal.signal(signal.SIGTERM, self._previous_handler or signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
 

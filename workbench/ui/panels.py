@@ -99,7 +99,11 @@ def night_html(run: Run) -> str:
 
 
 class CurvesPanel:
-    """The metrics of a stage as curves, from its `metrics.jsonl`, of which only what is new is read."""
+    """The metrics of a stage as curves, from its `metrics.jsonl`, of which only what is new is read.
+
+    Attributes:
+        drawn: lines of the file that are in the picture shown now.
+    """
 
     title = "Curves"
 
@@ -110,43 +114,51 @@ class CurvesPanel:
         self._image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
         self.widget = widgets.VBox([widgets.HBox([self._stage, self._group]), self._note, self._image])
         self.controls = (self._stage, self._group)
+        self.drawn = 0
         self._follower: MetricsFollower | None = None
-        self._curves, self._drawn = Curves(), None
-        self._next = 0.0
+        self._curves, self._shown, self._next = Curves(), None, 0.0
 
-    def look(self, run: Run) -> dict | None:
-        stages = {stage.title: stage for stage in run.stages if (stage.folder / "metrics.jsonl").exists()}
+    @property
+    def picture(self) -> bytes:
+        """The PNG that is shown now; empty while there is none."""
+        return self._image.value
+
+    def look(self, run: Run) -> dict:
+        stages = {stage.title: stage for stage in run.stages if self._has_metrics(stage)}
         seen = {"options": [NEWEST, *stages]}
-        if self._follower is not None and self._stage.value == NEWEST and not stages:
-            self._follower.read()  # notices that the file is gone
         chosen = self._chosen(stages)
         if chosen is None:
-            self._drawn = None
+            self._shown = None
             return {**seen, "note": "no metrics yet: they come with the first stage that trains", "png": b""}
-        if self._follower is None or self._follower.path != chosen.folder / "metrics.jsonl":
-            if self._follower is not None:
-                self._follower.close()
-            self._follower = MetricsFollower(chosen.folder / "metrics.jsonl")
-        changed = self._follower.read()
-        what = (chosen.folder, self._group.value)
-        if not self._follower.lines or (not changed and self._drawn == what):
-            return {**seen, "note": self._words(chosen)} if not self._follower.lines or self._drawn == what else seen
-        if self._drawn == what and time.monotonic() < self._next and self._follower.share_read < 1:
-            return {**seen, "note": self._words(chosen)}
+        follower = self._follow(chosen.folder / "metrics.jsonl")
+        changed = follower.read()
+        seen["note"] = self._words(chosen)
+        what = (follower.path, self._group.value)
+        reading = follower.share_read < 1 and time.monotonic() < self._next
+        if what == self._shown and (reading or not changed):
+            return seen
+        self._shown, lines, began = what, follower.lines, time.monotonic()
         names = self._names()
-        if not names:
-            self._drawn = what
-            return {**seen, "note": f"nothing of this kind was logged by {chosen.title}", "png": b""}
-        began = time.monotonic()
-        picture = self._curves.png({name: self._follower.points(name) for name in names})
-        self._drawn, self._next = what, time.monotonic() + 4 * (time.monotonic() - began)
-        return {**seen, "note": self._words(chosen), "png": picture}
+        picture = self._curves.png({name: follower.points(name) for name in names}) if names else b""
+        self._next = time.monotonic() + 4 * (time.monotonic() - began)
+        return {**seen, "png": picture, "lines": lines}
+
+    def _has_metrics(self, stage: StageState) -> bool:
+        path = stage.folder / "metrics.jsonl"
+        return path.exists() or (self._follower is not None and self._follower.path == path)
 
     def _chosen(self, stages: dict[str, StageState]) -> StageState | None:
         if self._stage.value in stages:
             return stages[self._stage.value]
         running = [stage for stage in stages.values() if stage.state == states.RUNNING]
         return (running or list(stages.values()) or [None])[-1]
+
+    def _follow(self, path: Path) -> MetricsFollower:
+        if self._follower is None or self._follower.path != path:
+            if self._follower is not None:
+                self._follower.close()
+            self._follower = MetricsFollower(path)
+        return self._follower
 
     def _names(self) -> list[str]:
         names, prefix = self._follower.names, _GROUPS[self._group.value]
@@ -160,16 +172,18 @@ class CurvesPanel:
             return f"{stage.title}: its metrics were deleted; these are the last that were seen"
         if not follower.lines:
             return f"{stage.title}: no metrics yet"
+        if not self._names():
+            return f"{stage.title} logs nothing of this kind"
         reading = "" if follower.share_read >= 1 else f" · reading the older ones, {follower.share_read:.0%}"
-        when = time.strftime("%H:%M:%S", time.localtime(follower.last.get("time", 0)))
-        return f"{stage.title}: {follower.lines:,} lines, the newest of step {figure(follower.last['step'])} at {when}{reading}"
+        when = time.strftime("%H:%M:%S", time.localtime(follower.last["time"]))
+        newest = f"the newest of step {figure(follower.last['step'])} at {when}"
+        return f"{stage.title}: {follower.lines:,} lines, {newest}{reading}"
 
     def show(self, seen: dict) -> None:
         _offer(self._stage, seen["options"])
-        if "note" in seen:
-            self._note.value = f'<div style="{FONT};opacity:.8">{escape(seen["note"])}</div>'
+        self._note.value = f'<div style="{FONT};opacity:.8">{escape(seen["note"])}</div>'
         if "png" in seen:
-            self._image.value = seen["png"]
+            self._image.value, self.drawn = seen["png"], seen.get("lines", 0)
             self._image.layout.display = None if seen["png"] else "none"
 
 

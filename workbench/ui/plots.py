@@ -1,6 +1,7 @@
 """All figures in one place."""
 
 from workbench.ui.data_plots import filter_summary, length_distributions
+from workbench.ui.metagame_plots import cycles, exploitability_history, mixture_history, mixture_shares
 from workbench.ui.style import Figure, Palette, save_figure, short_names
 from workbench.ui.tournament_plots import (
     elo_progression,
@@ -14,12 +15,16 @@ from workbench.ui.training_plots import learning_over_generations, lines, traini
 __all__ = [
     "Figure",
     "Palette",
+    "cycles",
     "elo_progression",
     "elo_rankings",
+    "exploitability_history",
     "filter_summary",
     "learning_over_generations",
     "length_distributions",
     "lines",
+    "mixture_history",
+    "mixture_shares",
     "save_figure",
     "save_tournament_figures",
     "short_names",
