@@ -73,6 +73,12 @@ def test_a_kernel_finds_the_cluster_in_its_environment_whatever_workers_it_asks_
         chosen_executor(2, SerialExecutor())
 
 
+def test_a_worker_with_other_code_plays_nothing(cluster, monkeypatch):
+    monkeypatch.setattr(executors, "library_mark", lambda: "of yesterday")
+    with pytest.raises(ClusterError, match="runs other code of the library than was asked for"):
+        play_many([("random", "rps/rock")], "rps", games=2, executor=executor_at(cluster.address))
+
+
 def test_a_dataset_written_where_nobody_sees_it_is_told(cluster, tmp_path):
     class Elsewhere:
         """An executor whose worker writes to a disk of its own."""

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import importlib.util
 import os
 import re
 import threading
 from concurrent.futures import Executor, Future
+from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
 EXECUTOR_VARIABLE = "WORKBENCH_EXECUTOR"
@@ -135,8 +138,49 @@ class Cluster:
             raise ClusterError(f"{self.address}: the scheduler does not answer ({type(error).__name__})") from None
 
     def executor(self) -> Executor:
-        """An executor whose tasks a worker that dies does not take along: they are done again by another."""
-        return self.client.get_executor(pure=False)
+        """An executor whose tasks a worker that dies does not take along: they are done again by another.
+
+        A worker that runs other code of the library than this process refuses them.
+        """
+        return _SameCode(self.client.get_executor(pure=False))
+
+
+class _SameCode(Executor):
+    """Gives tasks on to another executor, with a mark of the code that they are meant for."""
+
+    def __init__(self, executor: Executor):
+        self._executor = executor
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        return self._executor.submit(run_with_code, library_mark(), fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._executor.shutdown(wait=wait and not cancel_futures)
+
+
+def run_with_code(mark: str, function, *args, **kwargs):
+    """Call a function, in a process whose code is the one that the mark is of.
+
+    Raises:
+        ClusterError: it is not.
+    """
+    if library_mark() != mark:
+        raise ClusterError(
+            f"the worker with process {os.getpid()} runs other code of the library than was asked for: bring it up to date and "
+            "start it again"
+        )
+    return function(*args, **kwargs)
+
+
+@cache
+def library_mark() -> str:
+    """A hash of the library's code that computes, as it was when this process first asked: what it has imported."""
+    package = Path(__file__).resolve().parents[1]
+    total = hashlib.blake2b(digest_size=8)
+    for room in ("arena", "data", "envs", "learning", "metagame", "policies"):
+        for file in sorted((package / room).rglob("*.py")):
+            total.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()
 
 
 def scheduler_address(address: str) -> str:

@@ -169,7 +169,8 @@ class StageOnCluster:
             key = f"stage-{self.folder.name}-{secrets.token_hex(8)}"
             self._future = self._cluster.client.submit(run_stage, self._asked, key=key, pure=False, workers=able)
         elif self._objections and self._future is None:
-            self._say(f"{self.folder.name} runs here: {self._why_not()}")
+            name, why = next((name, why) for name, why in self._objections.items() if why)
+            self._say(f"{self.folder.name} runs here: {name} {why}")
             limit, environment = self._asked.time_limit, {EXECUTOR_VARIABLE: self._cluster.address}
             self._here = Supervised(self.folder, limit, environment=environment)
 
@@ -188,7 +189,7 @@ class StageOnCluster:
         return found
 
     def _why_not(self) -> str:
-        return next((f"{name} {why}" for name, why in self._objections.items() if why), "none has joined yet")
+        return next((f"the one there {why}" for why in self._objections.values() if why), "none has joined yet")
 
     def _on_workers(self, function, *arguments) -> dict:
         """What a function says on each worker, within a while.
@@ -207,7 +208,7 @@ class StageOnCluster:
 
     def _outcome(self) -> str:
         """The state it ended in; the reason is written down where nobody could."""
-        future, address = self._future, self._cluster.address
+        future = self._future
         status = future.status if future is not None else "lost"
         if status == "finished":
             return future.result()
@@ -217,11 +218,11 @@ class StageOnCluster:
             words = (
                 "one worker after the other died with it: out of memory, or killed"
                 if died
-                else f"on a worker of {address}: {type(error).__name__}: {error}"
+                else f"on a worker of the cluster: {type(error).__name__}: {error}"
             )
             return write_end(self.folder, states.KILLED if died else states.FAILED, words)
         wait_until_gone(self.folder)
-        return write_end(self.folder, states.KILLED, f"the cluster at {address} is gone, and the stage with it")
+        return write_end(self.folder, states.KILLED, "the cluster's scheduler is gone, and the stage with it")
 
 
 def _environment() -> dict[str, str | None]:
@@ -270,7 +271,7 @@ def run_stage(asked: Asked) -> str:
     worker = get_worker()
     key = worker.get_current_task()
     if asked.objection():
-        raise RuntimeError(f"{worker.address} {asked.objection()}")
+        raise RuntimeError(f"the worker that took it {asked.objection()}")
     folder = Path(asked.folder)
     with _guard:
         _to_stop[asked.folder] = 0

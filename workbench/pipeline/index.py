@@ -46,7 +46,7 @@ def render(folder: Path, experiment: dict, *, note: str = "") -> str:
         f"<h1>{escape(experiment['name'])}</h1>",
         f"<p>{escape(experiment['description'])}</p>" if experiment.get("description") else "",
         _banner(folder, experiment),
-        f'<p class="small faint">started with <code>{escape(_launch(experiment))}</code></p>',
+        f'<p class="small faint">started with <code>{escape(_launch(folder, experiment))}</code></p>',
     ]
     for chain in dict.fromkeys(entry["chain"] for entry in stages):
         entries = [entry for entry in stages if entry["chain"] == chain]
@@ -223,5 +223,9 @@ def _tries(entry: dict) -> str:
     return "".join(f'<div class="faint small">before: {escape(words)}</div>' for words in ended)
 
 
-def _launch(experiment: dict) -> str:
+def _launch(folder: Path, experiment: dict) -> str:
+    if (
+        folder.parent / "sweep.json"
+    ).is_file():  # where the file and its overrides would make an experiment of another name
+        return f"workbench run {'/'.join(folder.absolute().parts[-3:])}"
     return " ".join(["workbench run", experiment.get("file", ""), *experiment.get("overrides", [])])
