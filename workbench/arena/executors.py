@@ -132,8 +132,19 @@ class Cluster:
         Raises:
             ClusterError: the scheduler does not answer.
         """
+        return set(self._asked(self.client.nthreads))
+
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """Names of the tasks that workers are at, by the worker's address.
+
+        Raises:
+            ClusterError: the scheduler does not answer.
+        """
+        return dict(self._asked(self.client.processing))
+
+    def _asked(self, question):
         try:
-            return set(self.client.nthreads())
+            return question()
         except OSError as error:
             raise ClusterError(f"{self.address}: the scheduler does not answer ({type(error).__name__})") from None
 

@@ -34,6 +34,8 @@ from workbench.pipeline.supervise import Supervised, end_leftovers, wait_until_g
 MARK = ".elsewhere"  # in a stage's folder: what it is known by, to see that a worker sees the same folder
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ANSWER = 20.0  # seconds that workers have to answer
+_KEY = "stage-"  # how the tasks that are stages are called
+_MOST_LOST = 3  # workers that may die with a stage before it is given up
 _ASK_EVERY = 2.0  # seconds between two looks at which workers there are
 _STOP = 40.0  # seconds that a stage on a worker has to stop
 
@@ -114,7 +116,8 @@ class StageOnCluster:
             _environment(),
         )
         write_atomic(folder / MARK, self._asked.mark)
-        self._future, self._given_to = None, set()  # and the addresses of workers that may run it
+        self._future, self._worker = None, ""  # the task, and the address of the worker that it was given to
+        self._lost = 0  # workers that died with it
         self._here: Supervised | None = None
         self._objections: dict[str, str] = {}  # by worker, what it has against running the stage; empty for nothing
         self._asked_at = float("-inf")
@@ -127,7 +130,7 @@ class StageOnCluster:
                 self._place()
             if self._here is not None:
                 return self._here.wait(tick, interval)
-            if self._cluster.client.status == "closed":
+            if self._cluster.client.status == "closed" or self._lost > _MOST_LOST:
                 break
             tick(self._status())
             time.sleep(interval)
@@ -153,33 +156,44 @@ class StageOnCluster:
         return write_end(self.folder, states.INTERRUPTED, "stopped with the runner; its worker did not answer")
 
     def _place(self) -> None:
-        """See that the stage is with a worker that can run it, or will be when one comes; else run it here."""
+        """See that the stage is with a worker, or will be when one comes that can run it; else run it here."""
         self._asked_at = time.monotonic()
         try:
-            if self._future is not None and self._cluster.addresses() & self._given_to:
+            if self._worker and (self._worker in self._cluster.addresses() or self._future.done()):
                 return
             self._objections = self._on_workers(_objection, self._asked)
+            able = [name for name, why in self._objections.items() if not why]
+            if able:
+                self._submit(self._least_busy(able))
         except ClusterError:
             return  # a scheduler that stays away ends the wait
-        able = [name for name, why in self._objections.items() if not why]
-        if able:
-            if self._future is not None:  # with workers that are gone
-                self._future.cancel()
-            self._given_to = set(able)
-            key = f"stage-{self.folder.name}-{secrets.token_hex(8)}"
-            self._future = self._cluster.client.submit(run_stage, self._asked, key=key, pure=False, workers=able)
-        elif self._objections and self._future is None:
-            name, why = next((name, why) for name, why in self._objections.items() if why)
+        if self._objections and not able and self._future is None:
+            name, why = next(iter(self._objections.items()))
             self._say(f"{self.folder.name} runs here: {name} {why}")
             limit, environment = self._asked.time_limit, {EXECUTOR_VARIABLE: self._cluster.address}
             self._here = Supervised(self.folder, limit, environment=environment)
+
+    def _submit(self, worker: str) -> None:
+        """Give the stage to a worker; to another one, if it was with one that is gone."""
+        if self._future is not None:
+            self._future.cancel()
+            self._lost += 1
+        if self._lost <= _MOST_LOST:
+            key, self._worker = f"{_KEY}{self.folder.name}-{secrets.token_hex(8)}", worker
+            self._future = self._cluster.client.submit(run_stage, self._asked, key=key, pure=False, workers=[worker])
+
+    def _least_busy(self, workers: list[str]) -> str:
+        """The worker with the fewest stages; any of several."""
+        tasks = self._cluster.tasks()
+        stages = {name: sum(key.startswith(_KEY) for key in tasks.get(name, ())) for name in workers}
+        return secrets.choice([name for name in workers if stages[name] == min(stages.values())])
 
     def _status(self) -> dict:
         """`status.json`; before a worker has taken the stage, that it waits for one."""
         found = read_or_nothing(self.folder / "status.json")
         if found and not found.get("waits"):
             return found
-        note = f"waits for a worker{'' if self._given_to else f': {self._why_not()}'}"
+        note = f"waits for a worker{'' if self._worker else f': {self._why_not()}'}"
         if found.get("note") != note:
             request = read_json(self.folder / "request.json")
             found = {key: request.get(key) for key in ("stage", "experiment", "generation", "attempt")}
@@ -214,13 +228,9 @@ class StageOnCluster:
             return future.result()
         if status == "error":
             error = future.exception()
-            died = type(error).__name__ == "KilledWorker"
-            words = (
-                "one worker after the other died with it: out of memory, or killed"
-                if died
-                else f"on a worker of the cluster: {type(error).__name__}: {error}"
-            )
-            return write_end(self.folder, states.KILLED if died else states.FAILED, words)
+            return write_end(self.folder, states.FAILED, f"on a worker: {type(error).__name__}: {error}")
+        if self._lost > _MOST_LOST:
+            return write_end(self.folder, states.KILLED, f"{self._lost} workers died with it: out of memory, or killed")
         wait_until_gone(self.folder)
         return write_end(self.folder, states.KILLED, "the cluster's scheduler is gone, and the stage with it")
 
