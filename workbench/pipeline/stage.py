@@ -175,11 +175,11 @@ class Stage:
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Say how far the stage is, in units of its own; pace and time left follow. Cheap enough for every update."""
         with self._lock:
-            self._status.update(done=done, total=total)
             news = note != "" and _DIGITS.sub("", note) != _DIGITS.sub("", self._status["note"])
+            self._status.update(done=done, total=total, note=note or self._status["note"])
             if time.monotonic() - self._written < _PROGRESS_EVERY and not news:
                 return
-            self._status.update(self._pace.update(done, total), note=note or self._status["note"])
+            self._status.update(self._pace.update(done, total))
             self._write_status()
             if self._live is not None:
                 self._live.progress(self._status)

@@ -1,0 +1,47 @@
+"""Figures of a meta-game say in their parts what was computed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.metagame.test_analysis import won
+from tests.metagame.test_payoffs import played
+from workbench import metagame
+from workbench.ui import plots
+
+
+@pytest.fixture(scope="module")
+def found():
+    games = [*won("a", "b", 8, 2), *won("b", "c", 8, 2), *won("c", "a", 8, 2)]
+    return metagame.equilibrium(metagame.EmpiricalGame.of(played(*games)))
+
+
+def test_shares_are_as_wide_as_the_mixture(found):
+    bars = [patch.get_width() for patch in plots.mixture_shares(found).axes[0].patches]
+    assert bars == pytest.approx([1 / 3] * 3)
+
+
+def test_the_title_says_how_much_circles(found):
+    assert "100% circles" in plots.cycles(found).axes[0].get_title(loc="left")
+
+
+def test_each_iterations_mixture_is_stacked_to_one():
+    figure = plots.mixture_history([{"a": 1.0}, {"a": 0.25, "b": 0.75}])
+    tops = {}
+    for patch in figure.axes[0].patches:
+        tops[round(patch.get_x() + patch.get_width() / 2)] = patch.get_y() + patch.get_height()
+    assert tops == pytest.approx({0: 1.0, 1: 1.0})
+
+
+def test_both_numbers_are_drawn_and_unknown_ones_are_not():
+    table = pd.DataFrame(
+        {
+            "iteration": [0, 1],
+            "gap": [0.0, 0.0],
+            "exploitability": [0.3, np.nan],
+            "low": [0.2, np.nan],
+            "high": [0.4, np.nan],
+        }
+    )
+    lines = plots.exploitability_history(table).axes[0].get_lines()
+    assert lines[0].get_ydata().tolist() == [0, 0] and lines[1].get_ydata().tolist() == [0.3]
