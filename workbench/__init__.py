@@ -25,10 +25,19 @@ if TYPE_CHECKING:
     from workbench.data.datasets import Dataset
     from workbench.data.filters import filter_folder
     from workbench.envs import env_names, env_spec, make
-    from workbench.learning import PPO, Imitation, ImitationSettings, PPOSettings
+    from workbench.learning import (
+        PPO,
+        Damping,
+        DampingSettings,
+        FixedOpponents,
+        Imitation,
+        ImitationSettings,
+        PPOSettings,
+    )
     from workbench.pipeline.loggers import read_metrics
     from workbench.pipeline.stage import stage
     from workbench.policies import Policy, PolicySettings, load_policy, policy_names, register_policy
+    from workbench.policies.mixture import Mixture
     from workbench.ui import plots
     from workbench.ui.dashboard import Dashboard
     from workbench.ui.runs import runs
@@ -48,12 +57,21 @@ _HOMES = {
     "workbench.data.datasets": ("Dataset",),
     "workbench.data.filters": ("filter_folder",),
     "workbench.envs": ("env_names", "env_spec", "make"),
-    "workbench.learning": ("PPO", "Imitation", "ImitationSettings", "PPOSettings"),
+    "workbench.learning": (
+        "PPO",
+        "Damping",
+        "DampingSettings",
+        "FixedOpponents",
+        "Imitation",
+        "ImitationSettings",
+        "PPOSettings",
+    ),
     "workbench.pipeline.loggers": ("read_metrics",),
     "workbench.pipeline.stage": ("stage",),
     "workbench.ui.dashboard": ("Dashboard",),
     "workbench.ui.runs": ("runs",),
     "workbench.policies": ("Policy", "PolicySettings", "load_policy", "policy_names", "register_policy"),
+    "workbench.policies.mixture": ("Mixture",),
 }
 
 __all__ = sorted(["plots", *(name for names in _HOMES.values() for name in names)])

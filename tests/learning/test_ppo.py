@@ -207,3 +207,16 @@ def test_killed_and_resumed_ends_where_an_uninterrupted_run_does(scenario, tmp_p
     different = [name for name in mine if not np.array_equal(mine[name], theirs[name], equal_nan=True)]
     assert different == []
     assert any("opponents" in name for name in mine) and len(mine) > 30
+
+
+def test_fixed_opponents_are_drawn_by_their_weights():
+    opponents = FixedOpponents([load_policy("rps/rock"), load_policy("rps/paper")], weights=[0.8, 0.2])
+    drawn = opponents.draw(5000, np.random.default_rng(0))
+    assert drawn.count("rps/rock") / 5000 == pytest.approx(0.8, abs=0.02)
+    # against four rocks to one paper, paper earns .8 a game and nothing else earns more
+    learner = ppo("rps", 64, opponents, steps=8, learning_rate=3e-3)
+    for _ in range(20):
+        metrics = learner.update()
+    assert metrics["charts/win_rate/rps/rock"] > 0.95 and metrics["charts/win_rate/rps/paper"] < 0.6
+    with pytest.raises(ValueError, match="one a player"):
+        FixedOpponents([load_policy("rps/rock")], weights=[0.5, 0.5])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -54,19 +55,30 @@ class SelfOnly:
 
 
 class FixedOpponents:
-    """Members of a given list, drawn uniformly.
+    """Members of a given list, drawn anew for each game.
 
     Args:
         players: may hold the literal `"current"`.
+        weights: how likely each is drawn, all alike by default; the members of a mixture with its weights are the mixture.
+
+    Raises:
+        ValueError: weights that are no distribution over the players.
     """
 
-    def __init__(self, players: list[Player | str]):
+    def __init__(self, players: Sequence[Player | str], weights: Sequence[float] | None = None):
+        self.weights = None if weights is None else np.asarray(weights, np.float64)
+        if self.weights is not None and (
+            self.weights.shape != (len(players),) or (self.weights < 0).any() or abs(self.weights.sum() - 1) > 1e-6
+        ):
+            raise ValueError(f"weights={weights}: expected one a player, at least 0, summing to 1")
         self.members = {CURRENT if isinstance(player, str) else player.id: player for player in players}
         self.scores = {member: [0.0, 0] for member in self.members}
 
     def draw(self, count, generator):
         names = list(self.members)
-        return [names[index] for index in generator.integers(len(names), size=count)]
+        if self.weights is None:
+            return [names[index] for index in generator.integers(len(names), size=count)]
+        return [names[index] for index in generator.choice(len(names), count, p=self.weights / self.weights.sum())]
 
     def player(self, member_id):
         return self.members[member_id]

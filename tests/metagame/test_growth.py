@@ -1,0 +1,33 @@
+"""Growing a population keeps what was played, and spends further games where they tell most."""
+
+from workbench.arena import SerialExecutor
+from workbench.metagame.growth import play_population
+
+OPTIONS = {"games_per_pair": 8, "batch_size": 4, "executor": SerialExecutor()}
+
+
+def test_a_grown_population_keeps_its_games_and_its_further_games(tmp_path):
+    small = ["random", "kuhn/bet", "kuhn/nash"]
+    first = play_population("kuhn", small, folder=tmp_path / "0", further_games=20, **OPTIONS)
+    assert len(first) == 3 * 8 + 20
+    asked = []
+    second = play_population(
+        "kuhn",
+        [*small, "kuhn/pass"],
+        folder=tmp_path / "1",
+        earlier=tmp_path / "0",
+        progress=lambda *now: asked.append(now),
+        **OPTIONS,
+    )
+    assert asked[0] == (24, 48) and len(second) == 6 * 8 + 20
+    assert set(first.table["match_id"]) < set(second.table["match_id"])
+    third = play_population(
+        "kuhn", [*small, "kuhn/pass"], folder=tmp_path / "2", earlier=tmp_path / "1", further_games=10, **OPTIONS
+    )
+    assert len(third) == 6 * 8 + 20 + 10
+    again = play_population(
+        "kuhn", [*small, "kuhn/pass"], folder=tmp_path / "2", earlier=tmp_path / "1", further_games=10, **OPTIONS
+    )
+    assert again.table["match_id"].tolist() == third.table["match_id"].tolist()
+    left = play_population("kuhn", ["random", "kuhn/bet"], folder=tmp_path / "3", earlier=tmp_path / "2", **OPTIONS)
+    assert set(left.policies) == {"random", "kuhn/bet"}

@@ -1,0 +1,82 @@
+"""A population's games, grown: new pairs are played, old ones are kept, and more go where the equilibrium is least sure."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from workbench.arena.entrants import Source, entrants
+from workbench.arena.matches import Matches
+from workbench.arena.parallel import pair_seed
+from workbench.arena.tournament import play_pairs, round_robin
+from workbench.metagame.analysis import equilibrium, next_games
+from workbench.metagame.payoffs import EmpiricalGame
+
+_FURTHER = "further"
+
+
+def play_population(
+    env_name: str,
+    players: Sequence[Source] | Mapping[str, Source],
+    *,
+    folder: str | Path,
+    earlier: str | Path | None = None,
+    games_per_pair: int = 200,
+    further_games: int = 0,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    **options,
+) -> Matches:
+    """Every pair's games, and then further ones of the pairs on which the equilibrium hangs.
+
+    Args:
+        env_name, players, options: as `workbench.arena.round_robin`.
+        folder: keeps all games; a call that was stopped goes on there, and a later population starts from it.
+        earlier: the folder of the population before, of which all games of pairs that are still there are taken.
+        games_per_pair: of every pair.
+        further_games: in all, spread by `next_games`; those of earlier populations come on top.
+        progress: called with (games finished, games in all), of the round first, then of the further games.
+
+    Raises:
+        ValueError, TournamentIncomplete: as `round_robin`.
+    """
+    folder = Path(folder)
+    known = [] if earlier is None else [earlier]
+    matches = round_robin(
+        env_name, players, games_per_pair=games_per_pair, seed=seed, folder=folder, earlier=known, progress=progress,
+        **options,
+    )  # fmt: skip
+    ids = [entrant.id for entrant in entrants(players)]
+    rounds = _further_rounds(folder, earlier)
+    for kept in rounds:
+        matches = _joined(matches, kept, ids)
+    if further_games:
+        place = folder / _FURTHER / f"{len(rounds):03d}"
+        found = equilibrium(EmpiricalGame.of(matches, ids), seed=seed)
+        spread = next_games(found, further_games)
+        games = {(ids[i], ids[j]): int(spread[i, j]) for i, j in zip(*spread.nonzero(), strict=True)}
+        own_seed = pair_seed(seed, _FURTHER, str(len(rounds)))
+        more = play_pairs(env_name, players, games, seed=own_seed, folder=place, progress=progress, **options)
+        matches = _joined(matches, more, ids)
+    return matches
+
+
+def _further_rounds(folder: Path, earlier: str | Path | None) -> list[Matches]:
+    """The further games of earlier populations, taken over into this folder."""
+    if earlier is None or not (Path(earlier) / _FURTHER).is_dir():
+        return []
+    found = []
+    for place in sorted((Path(earlier) / _FURTHER).iterdir()):
+        mine = folder / _FURTHER / place.name
+        if not (mine / "matches.parquet").is_file():
+            shutil.copytree(place, mine, dirs_exist_ok=True)
+        found.append(Matches.load(mine))
+    return found
+
+
+def _joined(matches: Matches, more: Matches, ids: Sequence[str]) -> Matches:
+    """Both tables, but for games of players who are not there any more."""
+    table = more.table
+    there = table["policy_0"].isin(ids) & table["policy_1"].isin(ids)
+    return Matches.concat([matches, Matches(table[there])])

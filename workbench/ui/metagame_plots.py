@@ -1,0 +1,130 @@
+"""Figures of a meta-game: who is played how often, how that moved, how far it can be exploited, how it circles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from workbench.metagame.analysis import Equilibrium, structure
+from workbench.ui.style import INK, MUTED, NEUTRAL, Figure, Palette, new_figure, short_names, styled
+
+_ROWS = 16  # policies shown by name
+
+
+@styled
+def mixture_shares(found: Equilibrium, palette: Palette | None = None, title: str = "") -> Figure:
+    """How often each policy is played in the mixture, with its 95% interval, beside what it earns against the mixture."""
+    game = found.game
+    palette = palette or Palette(game.rows)
+    order = np.lexsort((-found.expected, -found.profile.row))[:_ROWS]
+    low, high = found.intervals()
+    figure = new_figure(9.5, 1.7 + 0.34 * max(len(order), 3))
+    shares, earned = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    labels = short_names(list(game.rows), 30)
+    for place, index in enumerate(order):
+        colour = palette[game.rows[index]].colour
+        shares.barh(place, found.profile.row[index], color=colour, alpha=0.75, height=0.6)
+        shares.plot([low[index], high[index]], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
+        earned.plot(found.expected[index], place, marker="o", color=colour, markersize=7)
+    shares.set_yticks(range(len(order)), [labels[game.rows[index]] for index in order])
+    shares.set_ylim(len(order) - 0.4, -0.6)
+    shares.set_xlim(0, 1.02)
+    shares.xaxis.set_major_formatter(PercentFormatter(1))
+    shares.set_xlabel("share of the mixture (line: 95% over resampled games)")
+    earned.axvline(found.value, color=MUTED, linestyle="--", linewidth=1)
+    earned.xaxis.set_major_locator(MaxNLocator(5))
+    earned.set_xlabel("payoff against the mixture")
+    for axes in (shares, earned):
+        axes.grid(axis="y", visible=False)
+    hidden = len(game.rows) - len(order)
+    more = f"; {hidden} more not shown" if hidden else ""
+    shares.set_title(title or f"The mixture over {len(game.rows)} policies{more}")
+    return figure
+
+
+@styled
+def mixture_history(shares: Sequence[Mapping[str, float]], palette: Palette | None = None, title: str = "") -> Figure:
+    """The mixture over iterations, stacked.
+
+    Args:
+        shares: by iteration from 0, each policy's share; policies may join.
+    """
+    policies = list(dict.fromkeys(policy for mixture in shares for policy in mixture))
+    palette = palette or Palette(policies)
+    heights = np.array([[mixture.get(policy, 0.0) for mixture in shares] for policy in policies])
+    figure = new_figure(9, 4.2)
+    axes = figure.add_subplot()
+    iterations = np.arange(len(shares))
+    bottom = np.zeros(len(shares))
+    labels = short_names(policies, 28)
+    shown = [index for index in range(len(policies)) if heights[index].max(initial=0) >= 0.02]
+    for index in shown:
+        look = palette[policies[index]]
+        axes.bar(iterations, heights[index], bottom=bottom, width=0.86, color=look.colour, alpha=0.8,
+                 label=labels[policies[index]], edgecolor="white", linewidth=0.8)  # fmt: skip
+        bottom += heights[index]
+    axes.bar(iterations, 1 - bottom, bottom=bottom, width=0.86, color=NEUTRAL, alpha=0.35)
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="x", visible=False)
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("share of the mixture")
+    axes.set_title(title or "Who is played how often, iteration by iteration")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=1, reverse=True)
+    return figure
+
+
+@styled
+def exploitability_history(table: pd.DataFrame, title: str = "") -> Figure:
+    """Two numbers that are never one: the gap inside the meta-game, and what a trained best response gains outside it.
+
+    Args:
+        table: a row an iteration: `iteration`, `gap`, and `exploitability`, `low`, `high`: the best response's held-out
+            payoff against the mixture; nan where none was trained.
+    """
+    figure = new_figure(8.5, 4.2)
+    axes = figure.add_subplot()
+    axes.plot(table["iteration"], table["gap"], color=NEUTRAL, marker="s", linestyle="--", label="meta-game gap")
+    known = table.dropna(subset=["exploitability"])
+    colour = "#D55E00"
+    axes.plot(known["iteration"], known["exploitability"], color=colour, marker="o",
+              label="approximate exploitability (a lower bound), 95% interval")  # fmt: skip
+    axes.vlines(known["iteration"], known["low"], known["high"], color=colour, linewidth=2.5, alpha=0.5)
+    axes.axhline(0, color=MUTED, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("payoff gained a game")
+    axes.set_title(title or "How far the mixture can be exploited")
+    axes.legend(loc="upper right")
+    return figure
+
+
+@styled
+def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") -> Figure:
+    """Policies in the plane of most circling: who is ahead in turning beats who is behind; near the middle, few circles."""
+    game = found.game
+    palette = palette or Palette(game.rows)
+    described = structure(game.payoffs())
+    figure = new_figure(6.2, 5.6)
+    axes = figure.add_subplot()
+    labels = short_names(list(game.rows), 24)
+    size = max(np.abs(described.plane).max(initial=0), 1e-9) * 1.3
+    for index, policy in enumerate(game.rows):
+        x, y = described.plane[index]
+        axes.scatter(x, y, s=40 + 900 * found.profile.row[index], color=palette[policy].colour, alpha=0.6, linewidth=0)
+        axes.annotate(labels[policy], (x, y), (6, 6), textcoords="offset points", fontsize=8.5)
+    axes.axhline(0, color=MUTED, linewidth=0.7)
+    axes.axvline(0, color=MUTED, linewidth=0.7)
+    axes.set_xlim(-size, size)
+    axes.set_ylim(-size, size)
+    axes.set_aspect("equal")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    axes.set_xlabel("area: share of the mixture")
+    axes.set_title(title or f"{described.transitive:.0%} of the payoffs is a ranking, {described.cyclic:.0%} circles")
+    return figure
