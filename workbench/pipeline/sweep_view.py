@@ -14,6 +14,8 @@ from rich.text import Text
 from workbench.pipeline.display import PlainView, progress_words
 from workbench.pipeline.text import duration
 
+_WIDEST = 48  # columns of a combination's name
+
 
 def standing(sweep: dict) -> str:
     """`7 of 12 finished, 1 failed, 2 running, 2 pending`."""
@@ -84,14 +86,14 @@ class LiveSweepView(PlainSweepView):
 
 def drawn(sweep: dict, left: float | None) -> Group:
     """The combinations that run, and how far the sweep is."""
+    running = [entry for entry in sweep["combinations"] if entry["state"] == "running"]
     lines = Table.grid(padding=(0, 2))
-    lines.add_column(no_wrap=True)
-    lines.add_column(width=16)
+    lines.add_column(no_wrap=True, min_width=min(_WIDEST, max((len(entry["name"]) for entry in running), default=0)))
+    lines.add_column(width=12)
     lines.add_column(no_wrap=True, overflow="ellipsis")
-    for entry in sweep["combinations"]:
-        if entry["state"] == "running":
-            bar = ProgressBar(total=entry.get("of") or 1, completed=entry.get("done", 0), width=16)
-            lines.add_row(Text(entry["name"], style="bold"), bar, Text(doing(entry)))
+    for entry in running:
+        bar = ProgressBar(total=entry.get("of") or 1, completed=entry.get("done", 0), width=12)
+        lines.add_row(Text(entry["name"], style="bold"), bar, Text(doing(entry)))
     about = f" · about {duration(left)} to go" if left else ""
     return Group(lines, Text(standing(sweep) + about, style="dim"))
 
