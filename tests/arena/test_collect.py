@@ -115,3 +115,11 @@ def test_a_policy_that_learned_on_under_the_same_name_is_another_collection(tmp_
 def test_fewer_games_than_opponents_are_refused(tmp_path):
     with pytest.raises(ValueError, match="games=1"):
         collect("kuhn", "random", ["kuhn/nash", "random"], games=1, folder=tmp_path)
+
+
+def test_progress_counts_against_all_games_also_when_it_goes_on(tmp_path):
+    told = []
+    options = {"games": 12, "folder": tmp_path, "batch_size": 2, "games_per_chunk": 4, "executor": SerialExecutor()}
+    for _ in range(2):
+        collect("rps", "random", progress=lambda *now: told.append(now), **options)
+    assert told == [(0, 12), (4, 12), (8, 12), (12, 12), (12, 12)]

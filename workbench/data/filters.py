@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections import Counter
@@ -78,7 +79,8 @@ def filter_folder(
         progress: called with (trajectories looked at, all).
 
     Returns:
-        What was written as `filtering_stats.json`: input_count = output_count + the sum of failed_reasons.
+        What was written as `filtering_stats.json`: input_count = output_count + the sum of failed_reasons. Folders in
+        it are relative to its own, damaged files to the input's.
 
     Raises:
         FileNotFoundError: no games in the input.
@@ -215,8 +217,8 @@ def _stats(source, target, filters: Filters, judged: list[_Judged], damaged: lis
         raise AssertionError(f"filtering does not add up: {total} in, {len(kept)} kept, {counted}")
     return {
         "made_by": _MARK,
-        "input_dir": str(source),
-        "output_dir": str(target),
+        "input_dir": Path(os.path.relpath(source, target)).as_posix(),  # the same wherever the run's folder lies
+        "output_dir": ".",
         "input_count": total,
         "output_count": len(kept),
         "filter_rate": len(kept) / total,
@@ -230,7 +232,7 @@ def _stats(source, target, filters: Filters, judged: list[_Judged], damaged: lis
             "output": sum(max(one.illegal, 0) for one in kept),
             "trajectories_where_unknown": sum(one.illegal < 0 for one in read),
         },
-        "damaged_files": [{"file": str(path), "problem": problem} for path, problem in damaged],
+        "damaged_files": [{"file": path.relative_to(source).as_posix(), "problem": problem} for path, problem in damaged],
     }
 
 
