@@ -299,13 +299,14 @@ class _Sweep:
     def _end(self, name: str, code: int, found: dict) -> None:
         entry = self.entries[name]
         entry.update(found, ended=timestamp())
-        entry.pop("now", None)
+        ran = entry.pop("ran")
+        del entry["now"]
         told = code == 0 or (
             (code in EXIT_CODES.values() or code == 143) and found["state"] not in (states.FINISHED, states.RUNNING)
         )
         if not told:  # it never came to say how it ended
             entry.update(state=_state_after(code), message=_last_words(self.plan.folder / name))
-        if entry["state"] == states.FINISHED and entry["shared"] < entry["of"]:
+        if entry["state"] == states.FINISHED and ran:
             self.took.append(time.monotonic() - self.clocks[name])
         self._write(states.RUNNING, now=True)
         self.show.ended(entry, self._described(states.RUNNING), self._left())
@@ -348,7 +349,6 @@ class _Sweep:
             "started": self.begun,
             "updated": timestamp(),
             "jobs": self.jobs,
-            "options": list(self.plan.options),
             "axes": [{"key": axis.key, "values": list(axis.values), "seed": axis.is_seed} for axis in self.plan.axes],
             "combinations": list(self.entries.values()),
         }

@@ -38,33 +38,26 @@ def read_sweep(folder: Path) -> dict:
 
 
 def progress_of(folder: Path) -> dict:
-    """How far a combination is, by its own files: `{"state", "message", "done", "of", "shared", "seconds", "now"}`.
+    """How far a combination is, by its own files.
 
-    `shared` counts stages taken over from other combinations; `now` is the entry of the stage that runs, with its status
-    under `progress`, or None.
+    Returns:
+        `state` and `message`; how many stages are `done` `of` all, `ran` in this run, were `shared`, that is taken over from
+        another combination; `seconds` of work; `now`, the entry of the stage that runs with its status under `progress`,
+        or None.
     """
     try:
         experiment = read_experiment(folder)
     except ValueError as error:
-        return {
-            "state": states.FAILED,
-            "message": str(error),
-            "done": 0,
-            "of": 0,
-            "shared": 0,
-            "seconds": 0.0,
-            "now": None,
-        }
+        experiment = {"state": states.FAILED, "message": str(error)}
     stages = experiment.get("stages", [])
-    wrong = [entry for entry in stages if entry["state"] not in (*_DONE, states.PENDING, states.RUNNING)]
-    told = experiment.get("message") or next(
-        (f"{e['folder']}: {e.get('error', '')}" for e in wrong if e.get("error")), ""
-    )
+    wrong = (entry for entry in stages if entry["state"] not in (*_DONE, states.PENDING, states.RUNNING))
+    told = next((f"{entry['folder']}: {entry['error']}" for entry in wrong if entry.get("error")), "")
     return {
         "state": experiment.get("state", states.PENDING),
-        "message": told,
+        "message": experiment.get("message") or told,
         "done": sum(entry["state"] in _DONE for entry in stages),
         "of": len(stages),
+        "ran": sum(entry["state"] == states.FINISHED and "shared_from" not in entry for entry in stages),
         "shared": sum("shared_from" in entry for entry in stages),
         "seconds": sum(entry.get("seconds") or 0.0 for entry in stages),
         "now": next((entry for entry in stages if entry["state"] == states.RUNNING), None),
