@@ -313,3 +313,11 @@ def test_imitation_goes_on_the_same_with_its_damping(games, tmp_path):
 def test_bad_figures_are_told(wrong, words):
     with pytest.raises(ValueError, match=words):
         DampingSettings(**wrong)
+
+
+def test_presets_by_name():
+    env = envs.make("kuhn", 2)
+    assert Damping.named("baseline", policy_for(env)) is None
+    assert Damping.named("schedule", policy_for(env)).settings is PRESETS["schedule"]
+    with pytest.raises(KeyError, match="expected one of baseline, damped"):
+        Damping.named("dynamic", policy_for(env))

@@ -203,6 +203,18 @@ class Damping:
         self._waiting = 0
         self._state: np.ndarray | None = None
 
+    @staticmethod
+    def named(name: str, policy: Policy, reference: Policy | None = None) -> Damping | None:
+        """The damping of a preset for a policy; None for `baseline`.
+
+        Raises:
+            KeyError: no preset of that name.
+        """
+        if name not in PRESETS:
+            raise KeyError(f"no damping named {name!r}; expected one of {', '.join(PRESETS)}")
+        settings = PRESETS[name]
+        return None if settings is None else Damping(policy, settings, reference)
+
     # what the trainer asks
 
     @property
@@ -380,15 +392,3 @@ def restore_kept(damping: Damping | None, folder, described: dict, arrays: dict[
         raise ValueError(f"{folder}: saved {with_or_without} damping; give the trainer the same")
     if damping is not None:
         damping.restore(described["damping"], beneath("damping", arrays))
-
-
-def preset(name: str, policy: Policy, reference: Policy | None = None) -> Damping | None:
-    """The damping of that name for a policy; None for `baseline`.
-
-    Raises:
-        KeyError: no preset of that name.
-    """
-    if name not in PRESETS:
-        raise KeyError(f"no damping named {name!r}; expected one of {', '.join(PRESETS)}")
-    settings = PRESETS[name]
-    return None if settings is None else Damping(policy, settings, reference)
