@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from workbench.pipeline.notebook_io import read_notebook
 from workbench.pipeline.page import loads_from_outside
 from workbench.pipeline.runner import Settings, run
 from workbench.pipeline.stage import REQUEST_VARIABLE
+from workbench.pipeline.supervise import Supervised
 
 LOOP = {
     "collect": {"parameters": {"policy": "${previous.train.policy}"}, "initial": {"policy": "random"}},
@@ -179,6 +179,34 @@ def test_a_night_without_its_runner_goes_on_and_ends_the_same(write, workbench, 
     result = read_json(folder / "result.json")
     assert result["provenance"]["resumed"] is True
     assert read_json("outputs/x/experiment.json")["stages"][0]["attempt"] == 2
+
+
+class KilledOnce(Supervised):
+    """A stage whose process is killed in its first attempt, once it has a checkpoint and is some steps beyond it."""
+
+    def wait(self, tick, interval=0.05):
+        def kill(status):
+            first = read_json(self.folder / "request.json")["try"]["number"] == 1
+            if first and len(read_metrics(self.folder / "metrics.jsonl")) >= 12:
+                self._process.kill()
+            tick(status)
+
+        return super().wait(kill, interval)
+
+
+def test_a_retry_goes_on_from_the_checkpoint_and_ends_the_same(write, project):
+    file = write({"train": {"retries": 1, "retry_delay": "0.1s", "parameters": {"steps": 30, "pause": 0.02}}})
+    assert go(file, output_dir=project / "undisturbed")[0] == 0
+    code, said = go(file, launch=KilledOnce)
+    assert code == 0, said
+    assert "attempt 2 of 2: killed before: going on from its checkpoint" in said
+    made = [place / "x/gen_001/02_train" for place in (project / "undisturbed", project / "outputs")]
+    assert made[0].joinpath("policy.txt").read_text() == made[1].joinpath("policy.txt").read_text()
+    assert [line["step"] for line in read_metrics(made[1] / "metrics.jsonl")] == list(range(1, 31))
+    assert read_json(made[1] / "result.json")["provenance"]["resumed"] is True
+    assert read_json(made[1] / "status.json")["try"] == {"number": 2, "of": 2}
+    [entry] = read_json("outputs/x/experiment.json")["stages"]
+    assert [one["state"] for one in entry["tries"]] == ["killed"]
 
 
 def test_everything_killed_at_once_is_told_and_resumed(write, workbench, project, monkeypatch):
@@ -366,31 +394,3 @@ def test_a_reader_never_sees_a_torn_status(write, workbench, project):
                 reads += 1
     assert runner.returncode == 0
     assert reads > 200
-
-
-@pytest.fixture
-def small_disk(project):
-    """A folder on a disk of its own, of eight megabytes."""
-    folder = project / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("needs leave to mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-def test_a_full_disk_is_told_and_what_was_finished_stays(write, small_disk):
-    file = write({"talks": {}, "fills": {}, "judge": {}})
-    code, said = go(file, output_dir=small_disk, min_disk=0)
-    assert code == 1, said
-    assert "No space left on device" in said
-    found = read_json(small_disk / "x/experiment.json")
-    assert [entry["state"] for entry in found["stages"]] == ["finished", "failed", "pending"]
-    assert "No space left on device" in read_status(small_disk / "x/gen_001/fills")["message"]
-    (small_disk / "x/gen_001/fills/large.bin").unlink()
-    code, said = go(file, "fills.megabytes=1", output_dir=small_disk, min_disk=0)
-    assert code == 0, said
-    assert lines_about(said, "talks")[0].startswith(": up to date")
