@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from workbench.pipeline import status as states
@@ -94,17 +95,8 @@ class Record:
             self._say(f"{self.folder / 'index.html'} could not be written: {error}")
 
     def expected(self, entry: dict, what: str = "took") -> float | None:
-        """What a stage takes, as measured: when this one ran last, else the latest that is known of its kind; None unknown.
-
-        Args:
-            what: `took` (seconds), `bytes` on the disk, or `memory` (bytes).
-        """
-        alike = [
-            other[what]
-            for other in (*self.earlier.values(), *self.entries)
-            if other.get(what) and (other["chain"], other["stage"]) == (entry["chain"], entry["stage"])
-        ]
-        return entry.get(what) or (alike[-1] if alike else None)
+        """What a stage takes, as `expected` says, by this run and the one before it."""
+        return expected([*self.earlier.values(), *self.entries], entry, what)
 
     def still_takes(self, entry: dict, *, going_on: bool) -> float | None:
         """Seconds that a stage takes once begun, less those that it has run for already if it goes on; None while unknown."""
@@ -120,17 +112,41 @@ class Record:
         return disk, max((self.expected(entry, "memory") or 0 for entry in ahead), default=0)
 
     def left(self, now: dict, status: dict | None = None) -> float | None:
-        """Seconds until the experiment's end, from how long the same stages took before; None while unknown.
+        """Seconds until the experiment's end while the stage of the entry `now` runs, as `time_left` says."""
+        return time_left(self.entries, now, status, self.expected)
 
-        Args:
-            now: the entry of the stage that runs.
-            status: its `status.json`, which may know its own time left.
-        """
-        left, usual = (status or {}).get("eta"), self.expected(now)
-        if left is None and usual is not None:
-            left = max(0.0, usual - (time.time() - seconds_of(now["started"])))
-        ahead = [self.expected(entry) for entry in self.entries if entry["state"] == PENDING]
-        return None if left is None or None in ahead else left + sum(ahead)
+
+def expected(entries: Iterable[dict], entry: dict, what: str = "took") -> float | None:
+    """What a stage takes, as measured: when this one ran last, else the latest that is known of its kind; None unknown.
+
+    Args:
+        entries: of an experiment, oldest first.
+        what: `took` (seconds), `bytes` on the disk, or `memory` (bytes).
+    """
+    alike = [
+        other[what]
+        for other in entries
+        if other.get(what) and (other["chain"], other["stage"]) == (entry["chain"], entry["stage"])
+    ]
+    return entry.get(what) or (alike[-1] if alike else None)
+
+
+def time_left(
+    entries: list[dict], now: dict, status: dict | None, usual: Callable[[dict], float | None]
+) -> float | None:
+    """Seconds until an experiment's end, from how long the same stages took before; None while unknown.
+
+    Args:
+        entries: of the experiment.
+        now: the one of the stage that runs.
+        status: its `status.json`, which may know its own time left.
+        usual: tells of an entry what its stage takes.
+    """
+    left, whole = (status or {}).get("eta"), usual(now)
+    if left is None and whole is not None:
+        left = max(0.0, whole - (time.time() - seconds_of(now["started"])))
+    ahead = [usual(entry) for entry in entries if entry["state"] == PENDING]
+    return None if left is None or None in ahead else left + sum(ahead)
 
 
 def stage_folder(chain: Chain, generation: int, stage: StagePlan) -> str:

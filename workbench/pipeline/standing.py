@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from workbench.pipeline import status as states
 from workbench.pipeline.display import STATE_COLOURS, entry_words
+from workbench.pipeline.record import expected, time_left
 from workbench.pipeline.status import DONE, PENDING, SKIPPED, read_status
 from workbench.pipeline.text import duration
 
@@ -36,6 +38,13 @@ def standing(found: dict, folder: Path, *, every_stage: bool = True) -> Renderab
     parts: list[RenderableType] = [title]
     if found.get("message"):
         parts.append(Padding(Text(found["message"]), (0, 0, 0, 2)))
+    running = [entry for entry in found["stages"] if entry["state"] == states.RUNNING]
+    if running:
+        usual = partial(expected, found["stages"])
+        left = time_left(found["stages"], running[0], running[0].get("progress"), usual)
+        parts.append(
+            Padding(Text(f"about {duration(left)} to go" if left else "time to go not known yet"), (0, 0, 0, 2))
+        )
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for entry in found["stages"]:
         if every_stage or entry["state"] not in (*DONE, SKIPPED, PENDING):
