@@ -13,7 +13,7 @@ from html import escape
 
 FONT = "font-family:system-ui,-apple-system,'Segoe UI',sans-serif;font-size:13px"
 _TABLE = f"border-collapse:collapse;border:none;{FONT}"
-_CAPTION = "text-align:left;padding:4px 0;font-weight:600;caption-side:top"
+_CAPTION = "text-align:left;padding:4px 0;font-weight:600;caption-side:top;white-space:nowrap"
 _HEAD = "padding:4px 10px;border:none;border-bottom:2px solid #8c8c8c;font-weight:600;white-space:nowrap"
 _CELL = "padding:3px 10px;border:none;border-bottom:1px solid rgba(128,128,128,.25);white-space:nowrap"
 _NUMBERS = ";font-variant-numeric:tabular-nums"

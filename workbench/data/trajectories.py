@@ -104,7 +104,7 @@ class Trajectory:
             ("game", f"{game.env}, {game.match_id}, seat {game.seat}"),
             ("players", f"{game.policy or 'somebody'} against {game.opponent or 'somebody'}"),
             ("outcome", f"{outcome}; reward {self.reward.sum():.4g} in all"),
-            ("decisions", f"{len(self):,}, of {known:,} of them the action is known, {self.illegal:,} were not legal"),
+            ("decisions", f"{len(self):,}, {known:,} with a known action, {self.illegal:,} illegal"),
             ("observation", ", ".join(f"{name} {list(values.shape)}" for name, values in self.observation.items())),
         ]
         return table_html(("", ""), rows, left=(0, 1), caption="One player's view of one game")

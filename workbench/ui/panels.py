@@ -111,7 +111,9 @@ class CurvesPanel:
         self._stage = widgets.Dropdown(options=[NEWEST], description="stage", layout=_WIDE)
         self._group = widgets.Dropdown(options=list(_GROUPS), description="show")
         self._note = widgets.HTML()
-        self._image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+        self._image = widgets.Image(
+            format="png", layout={"max_width": "100%", "height": "auto", "align_self": "flex-start"}
+        )
         self.widget = widgets.VBox([widgets.HBox([self._stage, self._group]), self._note, self._image])
         self.controls = (self._stage, self._group)
         self.drawn = 0

@@ -57,19 +57,20 @@ class Lab:
         overrides.write_text(
             json.dumps({key: {**laid.get(key, {}), **_WHOLE.get(key, {})} for key in {**laid, **_WHOLE}})
         )
+        self._environment = {
+            **os.environ,
+            "JUPYTER_TOKEN": self._token,
+            "JUPYTER_CONFIG_DIR": own["config"],
+            "JUPYTER_DATA_DIR": own["data"],
+            "JUPYTER_RUNTIME_DIR": own["runtime"],
+            "JUPYTERLAB_SETTINGS_DIR": own["settings"],
+            "JUPYTERLAB_WORKSPACES_DIR": own["workspaces"],
+        }
         self._log = (project / "jupyter.log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *arguments],
             cwd=project,
-            env={
-                **os.environ,
-                "JUPYTER_TOKEN": self._token,
-                "JUPYTER_CONFIG_DIR": own["config"],
-                "JUPYTER_DATA_DIR": own["data"],
-                "JUPYTER_RUNTIME_DIR": own["runtime"],
-                "JUPYTERLAB_SETTINGS_DIR": own["settings"],
-                "JUPYTERLAB_WORKSPACES_DIR": own["workspaces"],
-            },
+            env=self._environment,
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
@@ -106,6 +107,11 @@ class Lab:
         cell.source += "".join(f"\n{name} = {value!r}" for name, value in parameters.items())
         nbformat.write(content, path)
         return path
+
+    def trust(self, notebook: Path) -> None:
+        """Sign a notebook as its user would."""
+        command = [sys.executable, "-m", "jupyter", "trust", str(notebook)]
+        subprocess.run(command, env=self._environment, check=True, capture_output=True)
 
     def status(self, notebook: str) -> dict:
         """What a notebook that is run by hand says of itself."""
