@@ -182,6 +182,7 @@ def test_one_that_fails_holds_back_the_rest_unless_told_otherwise(write, project
     html = (project / "outputs/x-sweep/index.html").read_text()
     assert "longer than its time limit" in html
     assert read_json("outputs/x-sweep/sweep.json")["state"] == "timed out"
+    Path("outputs/x-sweep/sweep.json").write_text("{")
     code, _ = sweep(file, *values, jobs=2, keep_going=True)
     assert code == 5
     assert states() == {"seconds=0.1": "finished", "seconds=60": "timed out", "seconds=0.2": "finished"}

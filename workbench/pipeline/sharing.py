@@ -102,7 +102,7 @@ class SharedStage:
 
     def _take_up_what_another_began(self) -> None:
         """Go on with what another combination has left of the same stage unfinished, if this one has nothing of its own."""
-        if self._request["resuming"] or has_work(self.folder):
+        if has_work(self.folder):
             return
         for file in self._elsewhere("request.json"):
             if has_work(file.parent) and self._was_asked_the_same(file):

@@ -31,7 +31,7 @@ from workbench.pipeline.notify import tell
 from workbench.pipeline.overview import write_overview
 from workbench.pipeline.room import free_memory
 from workbench.pipeline.settings import Settings
-from workbench.pipeline.status import EXIT_CODES, this_process, timestamp
+from workbench.pipeline.status import EXIT_CODES, read_or_nothing, this_process, timestamp
 from workbench.pipeline.sweep_state import SWEEP, progress_of
 from workbench.pipeline.sweep_view import PlainSweepView, standing, sweep_view
 
@@ -185,8 +185,7 @@ def summarize_sweep(folder: Path, code: int) -> dict:
 class _Sweep:
     def __init__(self, plan: Plan, jobs: int, keep_going: bool, show: PlainSweepView):
         self.plan, self.jobs, self.keep_going, self.show = plan, jobs, keep_going, show
-        before = read_json(plan.folder / SWEEP, {}) if (plan.folder / SWEEP).exists() else {}
-        self.begun = before.get("started") or timestamp()
+        self.begun = read_or_nothing(plan.folder / SWEEP).get("started") or timestamp()
         self.entries = {one.name: self._entry(one) for one in plan.combinations}
         self.running: dict[str, subprocess.Popen] = {}
         self.waiting = deque((0.0, one.name) for one in plan.combinations)  # not before that moment
@@ -227,8 +226,7 @@ class _Sweep:
                 time.sleep(0.25)
             state = self._ended_as()
         finally:
-            for process in self.running.values():  # after an error of our own
-                process.kill()
+            self._stop_all(signal.SIGTERM)  # after an error of our own
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             self._write(state, now=True)
@@ -271,6 +269,8 @@ class _Sweep:
                 start_new_session=True,  # Ctrl-C reaches this process only, which then stops the others in good order
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "160"},
             )
+        if self.stopped_by is not None:  # it was asked for while the process began
+            self.running[name].send_signal(signal.SIGTERM)
         entry.update(state=states.RUNNING, started=timestamp())
         self.clocks[name] = time.monotonic()
         if name not in self.tries:
@@ -293,6 +293,7 @@ class _Sweep:
             if code == _LOCKED and self.stopped_by is None and self.tries.get(name, 0) < _LOCKED_TRIES:
                 self.tries[name] = self.tries.get(name, 0) + 1
                 self.waiting.append((time.monotonic() + _LOCKED_AGAIN, name))
+                self.entries[name]["state"] = states.PENDING
                 continue
             self._end(name, code, found)
 
@@ -305,7 +306,8 @@ class _Sweep:
             (code in EXIT_CODES.values() or code == 143) and found["state"] not in (states.FINISHED, states.RUNNING)
         )
         if not told:  # it never came to say how it ended
-            entry.update(state=_state_after(code), message=_last_words(self.plan.folder / name))
+            state = _state_after(code) if self.stopped_by is None else states.INTERRUPTED
+            entry.update(state=state, message=_last_words(self.plan.folder / name))
         if entry["state"] == states.FINISHED and ran:
             self.took.append(time.monotonic() - self.clocks[name])
         self._write(states.RUNNING, now=True)
@@ -324,6 +326,16 @@ class _Sweep:
         self.show.say(f"stopping: {len(self.running)} combinations write down where they are (a few seconds)")
         for process in self.running.values():
             process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+
+    def _stop_all(self, number: int) -> None:
+        """End whatever runs still, in good order if it can."""
+        for process in self.running.values():
+            process.send_signal(number)
+        for process in self.running.values():
+            try:
+                process.wait(_STOP_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
