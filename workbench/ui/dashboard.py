@@ -155,7 +155,7 @@ class _View:
     def _offer_runs(self) -> None:
         """Offer what runs there are; one that was deleted while it is watched stays in the list until another is chosen."""
         found = runs(self.board.outputs)
-        options = [(f"{run.name} ({run.state})", run.name) for run in found]
+        options = [(_label(run), run.name) for run in found]
         if self.board.name and self.board.name not in [name for _, name in options]:
             options.insert(0, (f"{self.board.name} (deleted)", self.board.name))
         if list(self.runs.options) != options:
@@ -184,12 +184,18 @@ class _View:
             words = "this run was deleted while it was watched; what is shown below is the last that was seen"
             self.state.value = _line(words if self.board.name else "no runs yet: workbench run params/quickstart.yaml")
             return
+        if (_label(run), run.name) not in self.runs.options:
+            self._offer_runs()
         self.steering.update(run)
         self.state.value = headline(run)
         panel = self.panels[self.tabs.selected_index or 0]
         seen = await asyncio.to_thread(panel.look, run)
         if seen is not None:
             panel.show(seen)
+
+
+def _label(run: Run) -> str:
+    return f"{run.name} ({run.state})"
 
 
 class _Steering:
@@ -219,6 +225,7 @@ class _Steering:
         if self._run is not None and self._run.folder != run.folder:
             self._asked_until, self._process, self.said.value = 0.0, None, ""
         self._run = run
+        self._look_after_the_new_one()
         held = runner_of(run.folder) is not None
         launch = None if held else launch_of(run.folder)
         asking = held and time.monotonic() < self._asked_until
@@ -228,7 +235,6 @@ class _Steering:
             one.layout.display = None if asking else "none"
         ready = launch is not None and run.state not in DONE and self._process is None
         _set(self.resume, disabled=not ready, tooltip=_why_not_resume(run, held, launch))
-        self._look_after_the_new_one(held)
 
     def _ask(self, _) -> None:
         self._asked_until = time.monotonic() + _ASKS_FOR
@@ -260,7 +266,7 @@ class _Steering:
             self._say(f"Not started: {error}")
         self.update(self._run)
 
-    def _look_after_the_new_one(self, held: bool) -> None:
+    def _look_after_the_new_one(self) -> None:
         """Notice the end of a process started here: say with which code, and its last words if it was refused."""
         if self._process is None or (code := self._process.poll()) is None:
             return
