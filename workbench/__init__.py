@@ -6,6 +6,7 @@
 >>> wb.ratings(matches)
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from workbench.ui import plots
     from workbench.ui.dashboard import Dashboard
     from workbench.ui.runs import runs
+
+# Torch's threads would wait for work in a loop: beside other work on the same cores that is tens of times slower. Read
+# when torch is imported, so it is said before anything here imports it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Each name is imported when it is first used: `workbench status` needs no torch, a Kuhn poker run no Melee.
 _HOMES = {

@@ -57,9 +57,6 @@ def stage(output_dir: str | Path = "", seed: int = 0, *, name: str | None = None
     Raises:
         StageError: the folder holds files that no stage has written.
     """
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # torch's threads would wait in a loop: ruinous beside other work
     request = _request_for(output_dir)
     name = request.get("stage") or name or _notebook_name() or "notebook"
     folder = Path(output_dir) if str(output_dir) else project_folder() / "outputs" / "manual" / name
