@@ -107,8 +107,12 @@ PRESETS: dict[str, DampingSettings | None] = {
         kl=0.10, kl_max=0.2, kl_power=0.2, target=0.02, growth=2.0, entropy=0.02, entropy_min=0.005, entropy_power=0.3,
         learning_rate_min=5e-6, learning_rate_max=1e-4,
     ),
+    "magnet": DampingSettings(
+        kl=0.5, kl_power=0.0, entropy=None, target=None, reference="moving", reference_step=0.05,
+    ),
 }  # fmt: skip
-"""Damping by name; `baseline` is the control without any. Figures: those Metamon's users know."""
+"""Damping by name. `baseline` is the control without any; `damped`, `conservative` and `schedule` have the figures that
+Metamon's users know; `magnet` is magnetic mirror descent with a moving magnet, for self-play to an equilibrium."""
 
 
 class Divergence(NamedTuple):

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.arena.matches import Matches, wilson_interval
+from workbench.markup import Cell, share_cell, table_html
 
 _OUTCOMES = (-1.0, 0.0, 1.0)
 
@@ -179,6 +180,32 @@ class EmpiricalGame:
             upper = np.triu(drawn, 1)
             drawn = upper - upper.transpose(0, 2, 1)
         return drawn
+
+    def _repr_html_(self) -> str:
+        low, high = self.intervals()
+        means = self.payoffs(missing=0.0)
+        rows: list[list[Cell]] = []
+        for i, row in enumerate(self.rows):
+            cells = [Cell(row, row)]
+            for j, column in enumerate(self.columns):
+                if not self.games[i, j]:
+                    same = self.symmetric and i == j
+                    cells.append(Cell("", "the same policy" if same else f"{row} and {column} did not meet"))
+                    continue
+                title = (
+                    f"{row} against {column}: {means[i, j]:+.3f} a game, 95% interval {low[i, j]:+.3f} to {high[i, j]:+.3f}, "
+                    f"of {self.games[i, j]} games"
+                )
+                share = 0.5 + means[i, j] / (2 * self.values[-1])
+                sure = bool(low[i, j] > 0 or high[i, j] < 0)
+                cells.append(share_cell(share, title, sure=sure, text=f"{means[i, j]:+.2f}"))
+            rows.append(cells)
+        return table_html(
+            ("", *self.columns),
+            rows,
+            caption="What the row earns against the column, a game",
+            note="Bold: the 95% interval excludes 0. Rest the pointer on a cell for its games.",
+        )
 
     def table(self) -> pd.DataFrame:
         """One row a pair that met (a symmetric game's in both orders): row, column, games, wins, draws, losses, payoff, low, high."""
