@@ -114,7 +114,7 @@ def run(
         allow_paths=tuple(allow_path or ()),
         on_finish=on_finish,
         webhook=webhook,
-        launch=start_of(output_dir, executor, tuple(force or ())),
+        launch=start_of(output_dir, executor, force=tuple(force or ()), keep_results=keep_results),
     )
     raise typer.Exit(run_experiment(loaded, settings))
 

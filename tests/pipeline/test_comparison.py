@@ -14,7 +14,7 @@ SCORES = {"1": {"0": 1.0, "1": 2.0, "2": 3.0}, "2": {"0": 2.0, "1": 4.0, "2": 6.
 
 def scores(values, generation):
     score = SCORES[values["train.epochs"]][values["shared.seed"]] + generation - 2
-    return {"train": {"score": score, "games": 10, "rate": [score / 10, 0.0, 1.0]}}
+    return {"train": {"score": score, "games": 10 * generation, "rate": [score / 10, 0.0, 1.0]}}
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_the_page_says_it_all(sweep):
     assert "4</b>" in html
     assert "Δ +2 [-0.484, 4.48]" in html
     assert "95% intervals of the mean by Student's t" in html
-    assert "The same in all runs: games 10" in html
+    assert "The same in all runs: games 20" in html
     assert 'href="epochs%3D2%2Cseed%3D1/gen_002/train/report.html"' in html
     assert loads_from_outside(html) == []
 

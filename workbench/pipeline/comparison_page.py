@@ -90,9 +90,12 @@ def _how_to_read(comparison: Comparison) -> str:
 
 
 def _differs(comparison: Comparison, name: Figure) -> bool:
-    """Whether a figure has more than one value among all runs; what all have in common tells nothing."""
-    found = {value for run in comparison.runs for value in run.figures.get(name, {}).values()}
-    return len(found) > 1
+    """Whether runs differ in a figure of some generation; what all have in common tells nothing."""
+    found: dict[int, set[float]] = {}
+    for run in comparison.runs:
+        for generation, value in run.figures.get(name, {}).items():
+            found.setdefault(generation, set()).add(value)
+    return any(len(values) > 1 for values in found.values())
 
 
 def _stage(comparison: Comparison, pair: tuple[str, str], told: list[Figure]) -> str:
@@ -110,7 +113,7 @@ def _stage(comparison: Comparison, pair: tuple[str, str], told: list[Figure]) ->
 
 
 def _common(comparison: Comparison, name: Figure) -> str:
-    return next(figure(value) for run in comparison.runs for value in run.figures.get(name, {}).values())
+    return next((figure(value) for run in comparison.runs if (value := run.final(name)) is not None), "–")
 
 
 def _table(comparison: Comparison, names: list[Figure]) -> str:
@@ -146,7 +149,7 @@ def _interval(found: Estimate) -> str:
 
 def _figures(comparison: Comparison, told: list[Figure]) -> str:
     """Each figure drawn: over generations where there are several, else the settings below each other."""
-    drawn = [_drawn(comparison, name) for name in told]
+    drawn = [_drawn(comparison, name) for name in sorted(told, key=lambda name: _clocked(name[2]))]
     if not drawn:
         return ""
     over = "over the generations" if comparison.generations > 1 else "of each setting"
@@ -156,6 +159,11 @@ def _figures(comparison: Comparison, told: list[Figure]) -> str:
     )
     rest = fold(f"{len(drawn) - _MOST_DRAWN} more", _grid(drawn[_MOST_DRAWN:])) if len(drawn) > _MOST_DRAWN else ""
     return f'<h2>Figures {over}</h2><p class="small">{legend}</p>' + _grid(drawn[:_MOST_DRAWN]) + rest
+
+
+def _clocked(name: str) -> bool:
+    """Whether a figure says how fast the machine was, not what came of it; such figures are drawn last."""
+    return any(word in name.lower() for word in ("per_second", "seconds", "sps"))
 
 
 def _grid(drawn: list[str]) -> str:
@@ -213,4 +221,6 @@ def _reports(folder: Path, run: Run) -> str:
         label = " ".join(filter(None, (escape(chain), f"generation {generation}"))) + ": " if several else ""
         told.append(f'<span class="faint">{label}</span>{" · ".join(links)}')
     text = "<br>".join(told)
-    return text if len(told) == 1 else fold(f"{sum(map(len, lines.values()))} reports", text)
+    if len(told) < 2:
+        return text
+    return f'<details style="margin: 0"><summary>{sum(map(len, lines.values()))} reports</summary>{text}</details>'

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from workbench.pipeline.experiment import Experiment, ExperimentError
 from workbench.pipeline.files import read_json
 from workbench.pipeline.load import load_experiment
+from workbench.pipeline.sharing import SharedStage, Start
 from workbench.pipeline.supervise import Supervised
-
-Start = Callable[[Path, float | None], Supervised]
 
 
 def experiment_at(place: Path, overrides: list[str], output_dir: Path, name: str = "") -> tuple[Experiment, Path]:
@@ -37,12 +35,15 @@ def experiment_at(place: Path, overrides: list[str], output_dir: Path, name: str
     return replace(loaded, name=folder.name), Path(place).parent if place.name == folder.name else folder.parent
 
 
-def start_of(output_dir: Path, executor: str = "", force: tuple[str, ...] = ()) -> Start | None:
+def start_of(
+    output_dir: Path, executor: str = "", *, force: tuple[str, ...] = (), keep_results: bool = False
+) -> Start | None:
     """What starts the stages of experiments in a folder; None for processes of this machine.
 
     Args:
         executor: address of a cluster; empty without one.
         force: names of stages that a sweep's combination does not take over from another.
+        keep_results: in a sweep, take over also what older code of the library has made.
     """
     start: Start | None = None
     if executor:
@@ -51,12 +52,11 @@ def start_of(output_dir: Path, executor: str = "", force: tuple[str, ...] = ()) 
         start = StagesOnCluster(executor)
     if not (output_dir / "sweep.json").is_file():
         return start
-    from workbench.pipeline.sharing import SharedStage
 
     def start_shared(folder: Path, limit: float | None) -> Supervised | SharedStage:
         if read_json(folder / "request.json")["stage"] in force:
             return (start or Supervised)(folder, limit)
-        return SharedStage(folder, limit, start or Supervised)
+        return SharedStage(folder, limit, start or Supervised, any_code=keep_results)
 
     return start_shared
 

@@ -18,13 +18,14 @@ from nbformat.sign import NotebookNotary
 from workbench.files import PARTIAL
 from workbench.pipeline import status as states
 from workbench.pipeline.files import hash_json, read_json, write_atomic, write_json
-from workbench.pipeline.fingerprint import damage, differences
+from workbench.pipeline.fingerprint import damage, differences, only_code_differs
 from workbench.pipeline.folder import ABOUT_THE_RUN, clear, has_work
 from workbench.pipeline.notebook_io import nbformat, read_notebook
 from workbench.pipeline.report import write_report
 from workbench.pipeline.status import read_status, this_process, timestamp
 from workbench.pipeline.supervise import Supervised, end_leftovers, write_end
 
+Start = Callable[[Path, float | None], Supervised]
 LOCKS = ".same"  # in the sweep's folder: one file a stage that several combinations may have in common
 _OWN = "<experiment>/"
 _WRITTEN_ANEW = ABOUT_THE_RUN - {"thumbnail.png"}
@@ -39,15 +40,13 @@ class SharedStage:
         folder: the stage's, with its `request.json`; its experiment's folder lies in the sweep's.
         time_limit: seconds it may run, once it does.
         start: called with the two, starts it if it has to be run.
+        any_code: take over also what older code of the library has made.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        time_limit: float | None = None,
-        start: Callable[[Path, float | None], Supervised] = Supervised,
+        self, folder: Path, time_limit: float | None = None, start: Start = Supervised, *, any_code: bool = False
     ):
-        self.folder, self._time_limit, self._start = folder, time_limit, start
+        self.folder, self._time_limit, self._start, self._any_code = folder, time_limit, start, any_code
         self._request = read_json(folder / "request.json")
         self._experiment = _experiment_of(folder, self._request)
         self._place = Path(os.path.relpath(folder, self._experiment))  # gen_001/04_collect
@@ -100,6 +99,9 @@ class SharedStage:
         """The folder of the same stage, finished, in another combination."""
         return next((file.parent for file in self._elsewhere("result.json") if self._is_same(file)), None)
 
+    def _fits(self, made: dict) -> bool:
+        return not differences(made, self._asked) or (self._any_code and only_code_differs(made, self._asked))
+
     def _take_up_what_another_began(self) -> None:
         """Go on with what another combination has left of the same stage unfinished, if this one has nothing of its own."""
         if has_work(self.folder):
@@ -131,7 +133,7 @@ class SharedStage:
         return (
             status.get("state") == states.FINISHED
             and bool(made)
-            and not differences(_portable(made, experiment), self._asked)
+            and self._fits(_portable(made, experiment))
             and _within(result["artifacts"], self._place.as_posix() + "/")
             and not damage(result, experiment)
         )
@@ -182,10 +184,9 @@ def take_over(made: Path, folder: Path) -> None:
     origin = result.get("shared_from") or {
         "experiment": result["experiment"], "folder": Path(os.path.relpath(made, folder)).as_posix(),
     }  # fmt: skip
-    asked = request["fingerprint"]
-    code = {name: asked["code"].get(name, found) for name, found in result["fingerprint"]["code"].items()}
+    made_by = {**request["fingerprint"], "code": result["fingerprint"]["code"]}
     moved = {**_moved(result, there, here), "experiment": request["experiment"], "shared_from": origin}
-    write_json(folder / "result.json", {**moved, "fingerprint": {**asked, "code": code}}, durable=True)
+    write_json(folder / "result.json", {**moved, "fingerprint": made_by}, durable=True)
     _write_notebook(made, folder, request, moved)
     now = {
         "experiment": request["experiment"],
