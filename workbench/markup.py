@@ -90,14 +90,14 @@ def ink_on(colour: str) -> str:
     return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / (0.016 + 0.05) else "#222222"
 
 
-def share_cell(share: float, title: str, *, sure: bool) -> Cell:
-    """A win rate in its colour, bold where it is `sure` on which side of a half it lies."""
+def share_cell(share: float, title: str, *, sure: bool, text: str = "") -> Cell:
+    """A win rate in its colour, bold where it is `sure` on which side of a half it lies; `text` instead of the percentage."""
     colour = share_colour(share)
     style = (
         f"background-color:{colour};color:{ink_on(colour)};font-weight:{'700' if sure else '400'};"
         "text-align:center;border:1px solid #ffffff"
     )
-    return Cell(f"{share:.0%}", title, style)
+    return Cell(text or f"{share:.0%}", title, style)
 
 
 def picture_html(svg: str) -> str:
