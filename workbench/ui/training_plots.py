@@ -78,8 +78,11 @@ def training_curves(
         _step_axis(axes)
     for axes in panels[len(logged) :]:
         axes.set_visible(False)
-    figure.supxlabel("step", fontsize=10)
-    if len(frames) > 1:
+    if len(frames) == 1:
+        figure.supxlabel("step", fontsize=10)
+    else:  # a legend takes the place of the figure's own label
+        for axes in panels[max(0, len(logged) - columns) : len(logged)]:
+            axes.set_xlabel("step", fontsize=10)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(6, len(frames)))
     return figure
 
