@@ -66,7 +66,7 @@ def test_nobody_watches_a_test_or_a_batch(monkeypatch):
 
 def test_a_view_that_fails_is_off_and_the_run_goes_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys.modules["workbench.pipeline.stage"], "_live_view", lambda folder: LiveView(folder))
+    monkeypatch.setattr(sys.modules["workbench.pipeline.stage"], "live_view", lambda folder: LiveView(folder))
     monkeypatch.setattr("workbench.ui.live.bar_html", lambda *arguments: 1 / 0)
     opened = stage("out")
     with pytest.warns(UserWarning, match="LiveView failed and is off"):

@@ -14,7 +14,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from workbench.pipeline.stage import RESULT_MIME
+from workbench.pipeline.in_notebook import RESULT_MIME
 from workbench.pipeline.text import strip_colours
 from workbench.pipeline.widgets import Widgets, model_of
 

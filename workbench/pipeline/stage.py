@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 import threading
 import time
 from html import escape
@@ -25,16 +24,15 @@ from workbench.pipeline import status as states
 from workbench.pipeline.dependencies import code_used
 from workbench.pipeline.files import hash_path, read_json, to_plain, write_json
 from workbench.pipeline.folder import has_checkpoint
+from workbench.pipeline.in_notebook import Watch, live_view, notebook_name, shell, show_result
 from workbench.pipeline.loggers import Forgiving, MetricsFile, TensorBoardFile
 from workbench.pipeline.provenance import Stopwatch, by_hand, device, provenance
 from workbench.pipeline.seeding import seed_everything
 from workbench.pipeline.status import Pace, this_process, timestamp
-from workbench.pipeline.text import figure
 from workbench.pipeline.wandb_mirror import WandbMirror, wandb_mode
 
 REQUEST_VARIABLE = "WORKBENCH_STAGE_REQUEST"
 """Environment variable by which the runner tells a notebook's kernel where its `request.json` lies."""
-RESULT_MIME = "application/vnd.workbench.result+json"
 _PROGRESS_EVERY = 0.25  # seconds between two writes of the progress file
 _DIGITS = re.compile(r"\d+")  # "update 12" is no news after "update 11"
 
@@ -58,7 +56,7 @@ def stage(output_dir: str | Path = "", seed: int = 0, *, name: str | None = None
         StageError: the folder holds files that no stage has written.
     """
     request = _request_for(output_dir)
-    name = request.get("stage") or name or _notebook_name() or "notebook"
+    name = request.get("stage") or name or notebook_name() or "notebook"
     folder = Path(output_dir) if str(output_dir) else project_folder() / "outputs" / "manual" / name
     if request:
         resume = bool(request["resuming"])
@@ -106,7 +104,7 @@ class Stage:
         self._status_path = self.folder / ("progress.json" if self._supervised else "status.json")
         self._metrics = MetricsFile(self.folder / "metrics.jsonl")
         self._mirrors = [Forgiving(TensorBoardFile(self.folder / "tensorboard")), *self._wandb()]
-        self._live = Forgiving(_live_view(self.folder)) if not self._supervised else None
+        self._live = Forgiving(live_view(self.folder)) if not self._supervised else None
         self._pace, self._watch = Pace(), Stopwatch()
         self._written = 0.0
         self._lock = threading.RLock()
@@ -219,7 +217,7 @@ class Stage:
         self.result = result
         self._status["eta"] = 0.0
         self.close(states.FINISHED)
-        _display(result)
+        show_result(result)
 
     def _describe(self, name: str, value):
         """`{"path", "hash"}` of an artifact; lists and dicts item by item."""
@@ -246,8 +244,8 @@ class Stage:
         asked = {
             key: self._request[key] for key in ("notebook", "parameters", "inputs", "parents") if key in self._request
         }
-        if not asked and _shell() is not None:
-            asked = by_hand(os.environ.get("JPY_SESSION_NAME"), _shell().user_ns)
+        if not asked and (running := shell()) is not None:
+            asked = by_hand(os.environ.get("JPY_SESSION_NAME"), running.user_ns)
         return {**asked, "seed": self.seed, **origin, "resumed": self.resuming}
 
     def _fingerprint(self) -> dict | None:
@@ -264,9 +262,9 @@ class Stage:
         atexit.register(self._at_exit)
         if threading.current_thread() is threading.main_thread():
             self._previous_handler = signal.signal(signal.SIGTERM, self._on_sigterm)
-        shell = _shell()
-        if shell is not None:
-            _Watch.install(shell, self)
+        running = shell()
+        if running is not None:
+            Watch.install(running, self)
 
     def _write_status(self) -> None:
         self._written = time.monotonic()
@@ -285,6 +283,25 @@ class Stage:
         self._metrics.close()
         for mirror in self._mirrors:
             mirror.close(state == states.FINISHED)
+
+    def cell_begins(self) -> None:
+        """A cell of the notebook begins: a stage that was stopped or failed goes on."""
+        if self._live is not None:
+            self._live.begin_cell()
+        if self.result is None and self._status["state"] != states.RUNNING:
+            self._set_state(states.RUNNING)
+
+    def cell_ended(self, error: BaseException | None) -> None:
+        """A cell of the notebook has ended: write down how, where that was not well."""
+        state, words = states.FINISHED, ""
+        if isinstance(error, KeyboardInterrupt):
+            state, words = states.INTERRUPTED, "stopped by the user"
+        elif error is not None:
+            state, words = states.FAILED, f"{type(error).__name__}: {error}"[:2000]
+        if self._live is not None:
+            self._live.end_cell(state, words and f"{words}; run the cell again to go on")
+        if error is not None and self.result is None:
+            self._set_state(state, words)
 
     def _at_exit(self) -> None:
         if self.result is None and self._status["state"] == states.RUNNING and self.folder.is_dir():
@@ -308,96 +325,12 @@ class Stage:
         )
 
 
-class _Watch:
-    """Tells the open stage when a cell of the notebook failed or was interrupted, and when the next one runs."""
-
-    _installed: _Watch | None = None
-
-    def __init__(self, shell, opened: Stage):
-        self.shell, self.stage = shell, opened
-
-    @classmethod
-    def install(cls, shell, opened: Stage) -> None:
-        if cls._installed is not None:
-            cls._installed.shell.events.unregister("pre_run_cell", cls._installed.before)
-            cls._installed.shell.events.unregister("post_run_cell", cls._installed.after)
-        cls._installed = cls(shell, opened)
-        shell.events.register("pre_run_cell", cls._installed.before)
-        shell.events.register("post_run_cell", cls._installed.after)
-
-    def before(self, info) -> None:
-        if self.stage._live is not None:
-            self.stage._live.begin_cell()
-        if self.stage.result is None and self.stage._status["state"] != states.RUNNING:
-            self.stage._set_state(states.RUNNING)
-
-    def after(self, result) -> None:
-        error = result.error_in_exec or result.error_before_exec
-        state, words = states.FINISHED, ""
-        if isinstance(error, KeyboardInterrupt):
-            state, words = states.INTERRUPTED, "stopped by the user"
-        elif error is not None:
-            state, words = states.FAILED, f"{type(error).__name__}: {error}"[:2000]
-        if self.stage._live is not None:
-            self.stage._live.end_cell(state, words and f"{words}; run the cell again to go on")
-        if error is not None and self.stage.result is None:
-            self.stage._set_state(state, words)
-
-
-def _live_view(folder: Path):
-    """What shows a person how far a cell is; None where nobody looks."""
-    if _shell() is None:
-        return None
-    from workbench.ui.live import LiveView, watched_by_a_person
-
-    return LiveView(folder) if watched_by_a_person() else None
-
-
-def _shell():
-    """The IPython shell this code runs in, or None."""
-    if "IPython" not in sys.modules:
-        return None
-    return sys.modules["IPython"].get_ipython()
-
-
-def _display(result: dict) -> None:
-    """Show a result in the notebook: for machines as a bundle of its own, for people as text."""
-    lines = [f"{result['stage']} finished in {result['provenance']['wall_seconds']:.1f} s"]
-    lines += [
-        f"  {name}: {f'{len(value)} entries' if isinstance(value, (dict, list)) else figure(value)}"
-        for name, value in result["metrics"].items()
-    ]
-    lines += [f"  {name} -> {_where(value)}" for name, value in result["artifacts"].items()]
-    text = "\n".join(lines)
-    if _shell() is None:
-        print(text)
-    else:
-        from IPython.display import display
-
-        display({RESULT_MIME: result, "text/plain": text}, raw=True)
-
-
-def _where(artifact) -> str:
-    if isinstance(artifact, list):
-        return f"{len(artifact)} of {_where(artifact[0])} ..." if artifact else "none"
-    if "path" not in artifact:
-        return ", ".join(artifact)
-    return artifact["path"]
-
-
 def _request_for(output_dir: str | Path) -> dict:
     """What the runner asked of the stage in this folder; {} where no runner did."""
     path = os.environ.get(REQUEST_VARIABLE)
     if not path or not str(output_dir) or Path(path).resolve().parent != Path(output_dir).resolve():
         return {}
     return read_json(path, {})
-
-
-def _notebook_name() -> str | None:
-    """The name of the notebook this kernel runs, as JupyterLab or VS Code tell it."""
-    shell = _shell()
-    told = os.environ.get("JPY_SESSION_NAME") or (shell and shell.user_ns.get("__vsc_ipynb_file__"))
-    return Path(told).stem if told else None
 
 
 def _prepare_by_hand(folder: Path, resume: bool) -> None:
