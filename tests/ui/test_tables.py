@@ -1,7 +1,12 @@
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 
-from workbench.arena import ratings
+from workbench.arena import collect, ratings
+from workbench.arena.executors import SerialExecutor
+from workbench.data.datasets import Dataset
+from workbench.markup import ink_on, share_colour
+from workbench.metagame.payoffs import EmpiricalGame
 from workbench.ui.tables import figures_table, leaderboard, table, winrate_table
 
 
@@ -46,3 +51,30 @@ def test_values_read_as_people_write_them():
     html = figures_table({"ok": True, "lr": 3e-4}, caption="Measured")
     assert ">yes<" in html and ">0.0003<" in html and "Measured" in html
     assert "<thead>" not in html
+
+
+def test_what_the_library_counts_shows_itself(few, tmp_path):
+    counts = few.counts
+    html = counts._repr_html_()
+    i, j = counts.policies.index("gen_001"), counts.policies.index("random")
+    assert survives(html) and html.count("background-color") == 4 * 3
+    assert (
+        f"gen_001 against random: {counts.wins[i, j]} won, {counts.draws[i, j]} drawn, {counts.wins[j, i]} lost" in html
+    )
+    html = EmpiricalGame.of(few)._repr_html_()
+    assert survives(html) and "What the row earns" in html and "gen_001 against random: +" in html
+
+    recorded = collect("leduc", "leduc/call", ["random"], games=6, folder=tmp_path / "<b>", executor=SerialExecutor())
+    dataset = Dataset(recorded.folder)
+    html = dataset._repr_html_()
+    assert survives(html) and "&lt;b&gt;" in html and "12 trajectories of 6 games" in html
+    html = next(iter(dataset))._repr_html_()
+    assert survives(html) and "random against leduc/call" in html
+
+
+def test_colours_are_those_of_the_figures():
+    shares = np.linspace(0, 1, 101)
+    wanted = [colormaps["RdBu"](share)[:3] for share in shares]
+    ours = [[int(share_colour(share)[i : i + 2], 16) / 255 for i in (1, 3, 5)] for share in shares]
+    assert np.abs(np.array(ours) - wanted).max() < 0.015
+    assert (ink_on("#ffffff"), ink_on("#000000")) == ("#222222", "#ffffff")
