@@ -103,7 +103,6 @@ class TruthfulClient(PapermillNotebookClient):
 
     kernel_manager_class = Any(SocketKernelManager)
     _timed_out: float | None = None
-    _running = 0
     _ended_with: int | None = None
 
     def execute(self, **arguments):
@@ -132,7 +131,6 @@ class TruthfulClient(PapermillNotebookClient):
     def papermill_execute_cells(self):
         for index, cell in enumerate(self.nb.cells):
             try:
-                self._running = index
                 self.nb_man.cell_start(cell, index)
                 self.execute_cell(cell, index)
             except CellExecutionError as error:
@@ -178,16 +176,14 @@ class TruthfulClient(PapermillNotebookClient):
         await super()._async_cleanup_kernel()
 
     def _interrupt_kernel(self) -> None:
-        """Interrupt the running cell, and give it two seconds to say so in its own words."""
+        """Interrupt the running cell, and give it some seconds to end in its own words."""
         ensure_event_loop().set_exception_handler(
             lambda loop, context: None
         )  # the abandoned cell's error is in its output
         run_sync(self.km.interrupt_kernel)()
-        cell = self.nb.cells[self._running]
-        for _ in range(20):
-            run_sync(asyncio.sleep)(0.1)  # the cell's own task goes on reading its messages meanwhile
-            if any(output.output_type == "error" for output in cell.get("outputs", [])):
-                return
+        until = time.monotonic() + _HEEDS_WITHIN
+        while time.monotonic() < until and not self.task_poll_for_reply.done():
+            run_sync(asyncio.sleep)(0.05)  # the cell's own tasks go on reading its messages meanwhile
 
     async def _async_poll_kernel_alive(self):
         alive = asyncio.ensure_future(super()._async_poll_kernel_alive())
