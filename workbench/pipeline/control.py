@@ -45,7 +45,7 @@ class Launch:
 
 def remember_launch(folder: Path) -> None:
     """Write down how this process was called, for `start_again`; nothing where it was not the command line."""
-    if Path(sys.argv[0]).name not in ("workbench", "cli.py"):
+    if Path(sys.argv[0]).name not in ("workbench", "cli.py", "combination.py"):
         return
     described = {"arguments": sys.argv[1:], "directory": os.path.relpath(Path.cwd(), folder)}
     part = folder / f"{LAUNCH}.part"
