@@ -1,5 +1,6 @@
 """A folder with the fixture notebooks beside it, as a project has them."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,9 +8,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
+from workbench.pipeline import status as states
 from workbench.pipeline.combinations import combinations, read_axes
-from workbench.pipeline.files import write_json
+from workbench.pipeline.display import PlainView
+from workbench.pipeline.files import hash_path, read_json, write_json
+from workbench.pipeline.load import load_experiment
+from workbench.pipeline.runner import run
+from workbench.pipeline.settings import Settings
 from workbench.pipeline.status import this_process
 
 NOTEBOOKS = Path(__file__).parent / "notebooks"
@@ -111,3 +118,65 @@ def make_sweep(
 def make_sweep_fixture():
     """Writes the files of a sweep that was never run, with figures that are known beforehand."""
     return make_sweep
+
+
+class Pretended:
+    """A stage that ends at once, in the next of the states that are laid down for it, or `finished`.
+
+    Args:
+        ends: states by the stage's name, used up one by one; a function is called with the stage's folder and the runner's
+            `tick`, and gives the state.
+    """
+
+    def __init__(self, ends=()):
+        self.ends = {name: list(listed) for name, listed in dict(ends).items()}
+        self.began: list[str] = []
+
+    def __call__(self, folder, time_limit):
+        self.folder, self.request = folder, read_json(folder / "request.json")
+        self.began.append(f"{self.request['stage']} {self.request['generation']}")
+        return self
+
+    def wait(self, tick):
+        tick({})
+        waiting = self.ends.get(self.request["stage"])
+        state = waiting.pop(0) if waiting else states.FINISHED
+        state = state(self.folder, tick) if callable(state) else state
+        if state == states.FINISHED:
+            self._finish()
+        message = "" if state == states.FINISHED else f"was {state}"
+        write_json(self.folder / "status.json", {"state": state, "message": message})
+        return state
+
+    def _finish(self):
+        name = {"collect": "dataset", "judge": "leaderboard"}.get(self.request["stage"], "policy")
+        place = self.folder / name
+        place.write_text(f"made with {self.request['inputs']}")
+        made = {"path": place.relative_to("outputs/x").as_posix(), "hash": hash_path(place)}
+        result = {"artifacts": {name: made}, "metrics": {}, "provenance": {"wall_seconds": 1.0}}
+        write_json(self.folder / "result.json", {**result, "fingerprint": self.request["fingerprint"]})
+
+    def stop(self, number):
+        write_json(self.folder / "status.json", {"state": states.INTERRUPTED, "message": "stopped"})
+        return states.INTERRUPTED
+
+
+class PretendedNights:
+    """Runs experiments of pretended stages."""
+
+    def __call__(self, file, ends=(), overrides=(), **settings):
+        """The run's exit code, its entries by name (`train 1`), what began, and what was said."""
+        said, launch = io.StringIO(), Pretended(ends)
+        shown = PlainView(Console(file=said, width=200))
+        code = run(load_experiment(file, overrides), Settings(launch=launch, **settings), shown)
+        entries = {f"{entry['stage']} {entry['generation']}": entry for entry in self.found()["stages"]}
+        return code, entries, launch.began, said.getvalue()
+
+    def found(self):
+        """The `experiment.json` of the last one."""
+        return read_json("outputs/x/experiment.json")
+
+
+@pytest.fixture
+def go(project):
+    return PretendedNights()
