@@ -79,7 +79,7 @@ def run(
         ),
     ] = "",
     min_disk: Annotated[str, typer.Option(help="disk that has to stay free; 0 turns the check off")] = "1G",
-    min_memory: Annotated[str, typer.Option(help="memory that has to stay free; 0 turns the check off")] = "400M",
+    min_memory: Annotated[str, typer.Option(help="memory that has to stay free; 0 turns the check off")] = "250M",
     allow_path: Annotated[
         list[Path] | None,
         typer.Option(help="a folder outside the experiment's that its parameters may name (may be repeated)"),
