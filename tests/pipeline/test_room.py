@@ -43,10 +43,11 @@ def test_a_containers_memory_counts(tmp_path, version):
     assert free_memory(tmp_path / "nowhere") > 15_000
 
 
-def test_a_run_does_not_begin_without_room(go, write):
+def test_a_run_does_not_begin_without_room(go, write, monkeypatch):
     file = write(LOOP)
     with pytest.raises(NoRoom, match=r"not started: .* are free on the disk .*--min-disk"):
         go(file, min_disk=10**18)
+    monkeypatch.setattr(room, "_PATIENCE", 0.1)
     with pytest.raises(NoRoom, match=r"of memory are free.*--min-memory"):
         go(file, min_memory=10**18)
     assert not Path("outputs/x/experiment.json").exists()
@@ -76,7 +77,7 @@ def test_a_stage_is_stopped_before_memory_runs_out(go, write, monkeypatch):
     code, entries, _, said = go(write(LOOP), {"collect": [grows]})
     assert code == states.EXIT_CODES["out of room"] == 7
     assert (entries["collect 1"]["state"], entries["train 1"]["state"]) == ("interrupted", "pending")
-    assert go.found()["message"].startswith("stopped: 1 kB of memory are free, and 400 MB have to stay free")
+    assert go.found()["message"].startswith("stopped: 1 kB of memory are free, and 250 MB have to stay free")
     assert "stopping: 1 kB of memory" in said
 
 
@@ -86,3 +87,12 @@ def test_low_memory_has_to_last_and_a_full_disk_has_not(tmp_path, monkeypatch):
     watched = Room(tmp_path, disk=0, memory=100)
     assert [bool(watched.runs_out()) for _ in range(4)] == [False, False, False, True]
     assert "on the disk of" in Room(tmp_path, disk=10**18, memory=0).runs_out()
+
+
+def test_memory_that_is_being_given_back_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "free_memory", iter([5, 5, 900]).__next__)
+    monkeypatch.setattr(room.time, "sleep", lambda seconds: None)
+    assert Room(tmp_path, disk=0, memory=100).still_lacks(memory=700) == ""
+    monkeypatch.setattr(room, "free_memory", lambda: 5)
+    monkeypatch.setattr(room, "_PATIENCE", 0.0)
+    assert "about 700 bytes are needed as measured before" in Room(tmp_path, disk=0, memory=100).still_lacks(memory=700)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import psutil
 
-DISK, MEMORY = 1_000_000_000, 400_000_000
+DISK, MEMORY = 1_000_000_000, 250_000_000
 """Bytes that stay free by default: of the disk that results go to, and of the memory."""
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 _LOOK_EVERY, _SAMPLE_EVERY = 1.0, 5.0  # seconds
+_PATIENCE = 10.0  # seconds
+_MEMORY_WORDS = "of memory"
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -120,11 +122,18 @@ class Room:
         free = free_memory()
         if self.memory and free < self.memory + memory:
             return (
-                f"{size(free)} of memory are free"
+                f"{size(free)} {_MEMORY_WORDS} are free"
                 + (f", about {size(memory)} are needed as measured before" if memory else "")
                 + f", and {size(self.memory)} have to stay free (--min-memory; 0 turns this check off)"
             )
         return ""
+
+    def still_lacks(self, disk: float = 0, memory: float = 0) -> str:
+        """As `lacks`, but memory has some seconds to come free: what ended just now may still be giving it back."""
+        until = time.monotonic() + _PATIENCE
+        while _MEMORY_WORDS in (lacking := self.lacks(disk, memory)) and time.monotonic() < until:
+            time.sleep(0.5)
+        return lacking
 
     def runs_out(self) -> str:
         """What is running out, in words; empty where nothing is. Looks once a second; low memory has to last two looks."""
@@ -133,7 +142,7 @@ class Room:
         self._looked = time.monotonic()
         lacking = self.lacks()
         self._low = self._low + 1 if lacking else 0
-        return lacking if self._low > 1 or (lacking and "of memory" not in lacking) else ""
+        return lacking if self._low > 1 or (lacking and _MEMORY_WORDS not in lacking) else ""
 
 
 class Footprint:

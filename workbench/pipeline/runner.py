@@ -101,7 +101,7 @@ class _Run:
         self._starting, self._asked = False, None  # a signal that comes while a process starts waits for it
 
     def go(self) -> int:
-        lacking = self.room.lacks(*self.record.needs())
+        lacking = self.room.still_lacks(*self.record.needs())
         if lacking:
             raise NoRoom(f"not started: {lacking}")
         reserve(self.folder)
@@ -221,7 +221,8 @@ class _Run:
         Raises:
             _Stop: there is no room for it.
         """
-        lacking = self.room.lacks(self.record.expected(entry, "bytes") or 0, self.record.expected(entry, "memory") or 0)
+        measured = (self.record.expected(entry, what) or 0 for what in ("bytes", "memory"))
+        lacking = self.room.still_lacks(*measured)
         if lacking:
             entry["why"] = f"not started: {lacking}"
             raise _Stop(signal.SIGTERM, states.OUT_OF_ROOM, f"{title} was not started: {lacking}")
