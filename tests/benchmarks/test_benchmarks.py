@@ -90,3 +90,21 @@ def test_the_cost_of_a_task_is_measured_beside_the_bare_executor():
     cost = overhead.task_overhead(tasks=300, workers=2, rounds=1)
     assert cost.keys() == {"run_tasks", "bare"} and min(cost.values()) > 0
     assert overhead.shortest_task(rounds=2)["pickled"] > 100
+
+
+def test_double_oracle_and_its_sampled_form():
+    curve = meta_games.oracle_curve("kuhn", 8)
+    assert curve.iloc[0] == pytest.approx(11 / 12) and curve.iloc[8] < 1e-6
+    found = meta_games.sampled_oracle("kuhn", 4, 300, seed=0)
+    assert found["entries"] == 25 and 0.8 < found["covered"] <= 1 and found["nash_conv"] < 11 / 12
+
+
+def test_mirror_descent_is_measured_beside_its_control():
+    table = meta_games.descent_curves("kuhn", 200, points=10)
+    assert table.iloc[-1]["damped"] < 0.06 < 0.2 < table.iloc[-1]["undamped"]
+    assert table.index[-1] == 200
+
+
+def test_damped_self_play_is_measured_as_it_learns():
+    table = meta_games.damped_self_play("kuhn", True, frames=4096, seed=0, games=32)
+    assert table["frames"].iloc[-1] == 4096 and table["exploitability"].between(0, 1).all()

@@ -94,3 +94,11 @@ def test_undamped_self_play_does_not():
 def test_bad_figures_are_told():
     with pytest.raises(ValueError, match="step > 0"):
         Descent(step=0)
+
+
+def test_sampled_payoffs_are_the_exact_ones_on_average():
+    game = SequenceForm.of("kuhn")
+    row, column = (game.plan(table_of(game.tree, seed)) for seed in (0, 1))
+    values, counts = game.sampled(row, column, 200_000, np.random.default_rng(0))
+    assert set(values) == {-2.0, -1.0, 1.0, 2.0} and counts.sum() == 200_000
+    assert values @ counts / 200_000 == pytest.approx(game.payoffs(row[None], column[None])[0, 0], abs=0.012)

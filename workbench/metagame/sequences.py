@@ -10,10 +10,20 @@ Source: von Stengel 1996, Games and Economic Behavior 14; Koller, Megiddo and vo
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from workbench.metagame.exploitability import PLAYERS, GameTree
+
+
+class Endings(NamedTuple):
+    """All ends of a game: int `[Z]` sequences of both players, float64 `[Z]` what player 0 gains, chance's share of each."""
+
+    row: np.ndarray
+    column: np.ndarray
+    gain: np.ndarray
+    chance: float
 
 
 class SequenceForm:
@@ -26,6 +36,7 @@ class SequenceForm:
 
     Attributes:
         parent: int `[I]`, the sequence of the same player that leads to each infostate.
+        endings: every way the game can end.
         payoff: sparse float64 `[S, S]`, what player 0 earns where he realizes the row's sequence and player 1 the
             column's, times chance's share.
     """
@@ -47,11 +58,12 @@ class SequenceForm:
             taken = last[node]
             taken[np.arange(len(node)), level.player[node]] = level.infostate[node] * self.options + option
             child = level.child[node, option]
-            entries.append((*taken[child < 0].T, chance * level.gain[node, option][child < 0]))
+            entries.append((*taken[child < 0].T, level.gain[node, option][child < 0]))
             last = np.empty((int((child >= 0).sum()), PLAYERS), np.int64)
             last[child[child >= 0]] = taken[child >= 0]
-        row, column, value = (np.concatenate(parts) for parts in zip(*entries, strict=True))
-        self.payoff = csr_matrix((value, (row, column)), shape=(self.empty + 1, self.empty + 1))
+        row, column, gain = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+        self.endings = Endings(row, column, gain, chance)
+        self.payoff = csr_matrix((chance * gain, (row, column)), shape=(self.empty + 1, self.empty + 1))
         self._layers = self._by_depth()
 
     @staticmethod
@@ -95,6 +107,17 @@ class SequenceForm:
     def payoffs(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """What player 0 earns, float64 `[R, C]`, with each row plan against each column plan (float64 `[R, S]`, `[C, S]`)."""
         return rows @ (self.payoff @ columns.T)
+
+    def sampled(self, row: np.ndarray, column: np.ndarray, games: int, generator: np.random.Generator):
+        """What player 0 earned in so many games of a row plan `[S]` against a column plan, as values and counts.
+
+        Drawn from the exact distribution of the game's ends, which is what playing the games would give.
+        """
+        ends = self.endings
+        chances = row[ends.row] * column[ends.column] * ends.chance
+        counts = generator.multinomial(games, chances / chances.sum())
+        values, place = np.unique(ends.gain, return_inverse=True)
+        return values, np.bincount(place, weights=counts, minlength=len(values)).astype(np.int64)
 
     def joint(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
         """One table `[I, A]` in which player 0 decides as `row` does and player 1 as `column` does."""
