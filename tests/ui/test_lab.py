@@ -16,6 +16,7 @@ def project(tmp_path, monkeypatch):
     for name in ("00_tour", "20_dashboard"):
         (tmp_path / f"notebooks/{name}.ipynb").write_text("{}")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
     return tmp_path
 
 
@@ -42,6 +43,7 @@ def test_settings_of_ours_lie_under_everybody_elses(project, tmp_path, monkeypat
     assert laid["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
     assert laid["other"] == {"a": 1}
     assert json.loads((installed / "overrides.json").read_text()) == theirs
+    assert Path(folder).is_relative_to(tmp_path / "runtime")
 
 
 def test_a_notebook_that_is_not_there_or_not_in_the_project_is_refused(project, tmp_path_factory):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
+from workbench.pipeline.files import read_json, write_json
 from workbench.pipeline.stage import project_folder
 
 FIRST = "00_tour"
@@ -20,13 +19,16 @@ SETTINGS = {
 """Defaults in place of JupyterLab's: no question about news, work saved twice a minute, cells timed."""
 
 
-def lab_arguments(notebook: str = "", *, port: int | None = None, browser: bool = True) -> list[str]:
+def lab_arguments(
+    notebook: str = "", *, port: int | None = None, browser: bool = True, settings: Path | None = None
+) -> list[str]:
     """What JupyterLab is started with: on this machine only, behind its token, with the project as its root.
 
     Args:
         notebook: by path or name, which is opened; by default the tour.
         port: by default 8888, or the next that is free.
         browser: open one.
+        settings: the folder our settings are written to; by default one among Jupyter's own.
 
     Raises:
         FileNotFoundError: no such notebook.
@@ -42,7 +44,7 @@ def lab_arguments(notebook: str = "", *, port: int | None = None, browser: bool 
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url=/lab/tree/{opened.relative_to(root).as_posix()}",
-        f"--LabServerApp.app_settings_dir={_settings_folder()}",
+        f"--LabServerApp.app_settings_dir={_write_settings(settings)}",
     ]
     if port is not None:
         arguments += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
@@ -58,16 +60,17 @@ def run_lab(arguments: list[str]) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *arguments])
 
 
-def _settings_folder() -> Path:
-    """A folder with our defaults laid under those of this installation; what users have set themselves goes before both."""
+def _write_settings(folder: Path | None) -> Path:
+    """Write our defaults, laid under those of this installation; what users have set themselves goes before both."""
+    from jupyter_core.paths import jupyter_runtime_dir
     from jupyterlab.commands import get_app_dir
 
-    folder = Path(tempfile.mkdtemp(prefix="workbench-lab-"))
+    folder = folder or Path(jupyter_runtime_dir()) / "workbench-lab"
+    folder.mkdir(parents=True, exist_ok=True)
     installed = Path(get_app_dir()) / "settings"
     if installed.is_dir():
         shutil.copytree(installed, folder, dirs_exist_ok=True)
-    overrides = folder / "overrides.json"
-    theirs = json.loads(overrides.read_text(encoding="utf-8")) if overrides.is_file() else {}
+    theirs = read_json(installed / "overrides.json", {})
     laid = {key: {**SETTINGS.get(key, {}), **theirs.get(key, {})} for key in SETTINGS.keys() | theirs.keys()}
-    overrides.write_text(json.dumps(laid, indent=1), encoding="utf-8")
+    write_json(folder / "overrides.json", laid)
     return folder

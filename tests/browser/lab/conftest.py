@@ -48,11 +48,10 @@ class Lab:
         before = Path.cwd()
         os.chdir(project)
         try:
-            arguments = lab_arguments("20_dashboard", port=port, browser=False)
+            arguments = lab_arguments("20_dashboard", port=port, browser=False, settings=project / ".jupyter/defaults")
         finally:
             os.chdir(before)
-        (settings,) = [one.split("=")[1] for one in arguments if "app_settings_dir" in one]
-        overrides = Path(settings) / "overrides.json"
+        overrides = project / ".jupyter/defaults/overrides.json"
         laid = json.loads(overrides.read_text())
         overrides.write_text(
             json.dumps({key: {**laid.get(key, {}), **_WHOLE.get(key, {})} for key in {**laid, **_WHOLE}})
@@ -74,7 +73,6 @@ class Lab:
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
-        self._settings = Path(settings)
         self._wait_for_the_server()
 
     def _wait_for_the_server(self) -> None:
@@ -97,7 +95,6 @@ class Lab:
             self._process.kill()
             self._process.wait()
         self._log.close()
-        shutil.rmtree(self._settings, ignore_errors=True)
 
     def set(self, notebook: str, **parameters) -> Path:
         """Give a notebook other defaults, in its parameters cell."""
