@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.benchmarks import cartpole, collection, known_answers, overhead, running, self_play, stepping, timing
+from workbench.benchmarks import (
+    cartpole,
+    collection,
+    known_answers,
+    meta_games,
+    overhead,
+    running,
+    self_play,
+    stepping,
+    timing,
+)
 
 
 def test_figures_say_what_was_reached_and_leave_what_is_only_reported():

@@ -132,7 +132,9 @@ def test_damaged_files_are_named_and_counted(folder, scramble, tmp_path):
     assert [one["file"] for one in stats["damaged_files"]] == [scrambled.relative_to(folder).as_posix()]
     cut.write_bytes(cut.read_bytes()[:-5])
     stats = filter_folder(folder, tmp_path / "out")  # its own earlier output is replaced
-    assert {one["file"] for one in stats["damaged_files"]} == {one.relative_to(folder).as_posix() for one in (scrambled, cut)}
+    assert {one["file"] for one in stats["damaged_files"]} == {
+        one.relative_to(folder).as_posix() for one in (scrambled, cut)
+    }
     # how many trajectories the cut one held nobody knows any more: it counts as one
     assert (stats["input_count"], stats["output_count"], stats["failed_reasons"]) == (9, 0, {"load_error": 9})
 

@@ -232,7 +232,9 @@ def _stats(source, target, filters: Filters, judged: list[_Judged], damaged: lis
             "output": sum(max(one.illegal, 0) for one in kept),
             "trajectories_where_unknown": sum(one.illegal < 0 for one in read),
         },
-        "damaged_files": [{"file": path.relative_to(source).as_posix(), "problem": problem} for path, problem in damaged],
+        "damaged_files": [
+            {"file": path.relative_to(source).as_posix(), "problem": problem} for path, problem in damaged
+        ],
     }
 
 
