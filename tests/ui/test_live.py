@@ -21,7 +21,7 @@ opened
 for step in range(1, 9):
     opened.log({"losses/policy_loss": 1 / step}, step)
     opened.progress(step, 8, note=f"update {step}")
-""", "1 / 0", "opened.finish(metrics={'a': 1})"  # fmt: skip
+""", "1 / 0", "opened.progress(1, 2, 'something else')", "opened.finish(metrics={'a': 1})"  # fmt: skip
 
 
 def executed(tmp_path, **environment) -> list[list]:
@@ -36,19 +36,21 @@ def executed(tmp_path, **environment) -> list[list]:
 
 
 def test_in_batch_nothing_is_shown_while_it_runs(tmp_path):
-    _, loop, _, _ = executed(tmp_path)
+    _, loop, *_ = executed(tmp_path)
     assert loop == []
     assert json.loads((tmp_path / "out/status.json").read_text())["state"] == "finished"
 
 
 def test_a_person_sees_a_bar_and_curves_in_place(tmp_path):
-    opening, loop, failure, _ = executed(tmp_path, **{LIVE_VARIABLE: "1"})
+    opening, loop, failure, quiet, _ = executed(tmp_path, **{LIVE_VARIABLE: "1"})
     assert "training" in opening[0].data["text/html"]
     bar, curves = loop  # two displays, however often they were replaced
     assert "update 8" in bar.data["text/html"] and "8/8" in bar.data["text/plain"]
     assert "width:100.00%" in bar.data["text/html"]
     assert curves.data["text/html"].startswith('<img alt="curves" src="data:image/png;base64,')
     assert [output.output_type for output in failure] == ["error"]  # a cell that makes no progress shows none
+    (bar,) = quiet  # and one that logs nothing shows no curves of another's
+    assert "1/2" in bar.data["text/plain"]
 
 
 def test_a_bar_by_hand():

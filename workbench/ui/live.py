@@ -54,10 +54,13 @@ class LiveView:
         self._follower, self._curves = MetricsFollower(folder / "metrics.jsonl"), Curves()
         self._parts: dict[str, _Part] = {}
         self._status: dict = {}
+        self._logged_before = 0
 
     def begin_cell(self) -> None:
-        """A cell starts: what it shows is its own."""
+        """A cell starts: what it shows is its own, and curves only where it logs something."""
         self._parts, self._status = {}, {}
+        self._follower.read()
+        self._logged_before = self._follower.lines
 
     def progress(self, status: dict) -> None:
         """Show how far the stage is, now and then; cheap enough for every update."""
@@ -93,7 +96,7 @@ class LiveView:
 
     def _picture(self) -> bytes | None:
         self._follower.read()
-        if self._follower.lines < 2:
+        if self._follower.lines in (0, 1, self._logged_before):
             return None
         return self._curves.png({name: self._follower.points(name) for name in watched(self._follower.names)})
 
