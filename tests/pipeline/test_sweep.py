@@ -189,8 +189,7 @@ def test_one_that_fails_holds_back_the_rest_unless_told_otherwise(write, project
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopping_a_sweep_stops_everything_in_good_order(write, workbench, project, number, code):
+def test_stopping_a_sweep_stops_everything_in_good_order(write, workbench, project):
     write({"sleeps": {}})
     started = workbench("sweep", "x.yaml", "sleeps.seconds=60,61,62", "--jobs", 2)
     folders = [project / f"outputs/x-sweep/seconds={seconds}" for seconds in (60, 61)]
@@ -198,9 +197,9 @@ def test_stopping_a_sweep_stops_everything_in_good_order(write, workbench, proje
     second = workbench("sweep", "x.yaml", "sleeps.seconds=60,61,62")
     assert second.wait(60) == 3
     assert f"is being run by process {started.pid}" in second.stdout.read()
-    started.send_signal(number)
+    started.send_signal(signal.SIGINT)
     said = started.communicate(timeout=60)[0]
-    assert started.returncode == code, said
+    assert started.returncode == 130, said
     assert "stopping: 2 combinations write down where they are" in said
     assert states() == {"seconds=60": "interrupted", "seconds=61": "interrupted", "seconds=62": "pending"}
     assert read_json("outputs/x-sweep/sweep.json")["state"] == "interrupted"

@@ -17,7 +17,15 @@ from workbench.pipeline.files import write_atomic, write_json
 from workbench.pipeline.outcome import mark_abandoned
 from workbench.pipeline.sockets import SOCKETS_VARIABLE, remember, remove_remembered, sockets_folder
 from workbench.pipeline.stage import REQUEST_VARIABLE
-from workbench.pipeline.status import EXIT_CODES, STOP_NOTE, is_alive, is_elsewhere, read_or_nothing, timestamp
+from workbench.pipeline.status import (
+    EXIT_CODES,
+    STOP_NOTE,
+    is_alive,
+    is_elsewhere,
+    read_or_nothing,
+    read_status,
+    timestamp,
+)
 
 _GRACE = 15.0  # seconds a stage has to write down how it ended
 _QUIET = 15.0  # seconds without a change of `status.json`, which is written every five, from another machine
@@ -124,9 +132,12 @@ def end_leftovers(folder: Path) -> int:
 
     They are known by the environment variable that all of a stage's processes inherit. For one on another machine it is
     waited: what it was run by stops it when the runner is gone.
+
+    Raises:
+        RuntimeError: the one on another machine goes on: nobody else may write to the folder.
     """
-    if is_elsewhere(read_or_nothing(folder / "status.json").get("process")):
-        wait_until_gone(folder)
+    if is_elsewhere(read_or_nothing(folder / "status.json").get("process")) and not wait_until_gone(folder):
+        raise RuntimeError(f"{folder.name}: its process on another machine is still at work; stop it there first")
     wanted = str((folder / "request.json").resolve())
     left = []
     for process in psutil.process_iter():
@@ -141,19 +152,24 @@ def end_leftovers(folder: Path) -> int:
     return len(left)
 
 
-def wait_until_gone(folder: Path, seconds: float = 120.0) -> None:
-    """Wait until a stage's process, wherever it is, has ended; of one on another machine its silence is taken for that."""
+def wait_until_gone(folder: Path, seconds: float = 120.0) -> bool:
+    """Wait until a stage's process, wherever it is, has ended; of one on another machine its silence is taken for that.
+
+    Returns:
+        whether it has; False if it goes on after so many seconds.
+    """
     deadline, quiet_since, heard = time.monotonic() + seconds, time.monotonic(), None
     while time.monotonic() < deadline:
-        status = read_or_nothing(folder / "status.json")
-        if not is_elsewhere(status.get("process")):
-            if not is_alive(status.get("process")):
-                return
-        elif status.get("state") != states.RUNNING or time.monotonic() - quiet_since > _QUIET:
-            return
+        status = read_status(folder)
+        process = status.get("process")
+        if status.get("state") != states.RUNNING and (is_elsewhere(process) or not is_alive(process)):
+            return True  # one here that has written its end takes a moment more to close
         if status.get("updated") != heard:
             quiet_since, heard = time.monotonic(), status.get("updated")
+        elif is_elsewhere(process) and time.monotonic() - quiet_since > _QUIET:
+            return True
         time.sleep(0.2)
+    return False
 
 
 def _how(code: int) -> str:
