@@ -185,7 +185,9 @@ def status(
     from workbench.pipeline.index import read_experiment
     from workbench.pipeline.repair import repair
     from workbench.pipeline.standing import standing
+    from workbench.pipeline.sweep_repair import repair_sweep
     from workbench.pipeline.sweep_state import is_sweep
+    from workbench.pipeline.sweep_view import listed
 
     sweeps = [path.parent for path in sorted(output_dir.glob("*/sweep.json"))] if experiment is None else []
     if experiment is None:
@@ -195,42 +197,14 @@ def status(
         if is_sweep(folders[0]):
             sweeps, folders = folders, []
     for folder in sweeps:
-        _print_sweep(folder, every_combination=experiment is not None)
+        _out.print(listed(repair_sweep(folder), every_combination=experiment is not None))
+        _out.print(f"  {folder / 'index.html'}")
     for folder in folders:
         repair(folder)
         every_stage = experiment is not None or len(folders) == 1
         _out.print(standing(read_experiment(folder), folder, every_stage=every_stage), soft_wrap=True)
     if not folders and not sweeps:
         _out.print(f"no experiments in {output_dir}")
-
-
-def _print_sweep(folder: Path, *, every_combination: bool) -> None:
-    from workbench.pipeline.display import STATE_COLOURS
-    from workbench.pipeline.sweep_repair import repair_sweep
-    from workbench.pipeline.sweep_view import doing, standing
-    from workbench.pipeline.text import duration
-
-    found = repair_sweep(folder)
-    _out.print(
-        Text.assemble(
-            (found["name"], "bold"),
-            ": ",
-            (found["state"], STATE_COLOURS.get(found["state"], "")),
-            ", ",
-            standing(found),
-        )
-    )
-    if found["state"] == "died":
-        _out.print(Text("  " + found["message"]), soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for entry in found["combinations"]:
-        if every_combination or entry["state"] not in ("finished", "pending"):
-            words = doing(entry) if entry["state"] == "running" else entry.get("message", "")
-            took = duration(entry["seconds"]) if entry.get("seconds") else ""
-            state = Text(entry["state"], style=STATE_COLOURS.get(entry["state"], ""))
-            table.add_row("  " + entry["name"], state, took, Text(words))
-    _out.print(table)
-    _out.print(f"  {folder / 'index.html'}")
 
 
 def _experiment_folder(given: str, output_dir: Path) -> Path:

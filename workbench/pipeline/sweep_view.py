@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.pipeline.display import PlainView, progress_words
+from workbench.pipeline.display import STATE_COLOURS, PlainView, progress_words
 from workbench.pipeline.text import duration
 
 _WIDEST = 48  # columns of a combination's name
@@ -96,6 +96,26 @@ def drawn(sweep: dict, left: float | None) -> Group:
         lines.add_row(Text(entry["name"], style="bold"), bar, Text(doing(entry)))
     about = f" · about {duration(left)} to go" if left else ""
     return Group(lines, Text(standing(sweep) + about, style="dim"))
+
+
+def listed(sweep: dict, *, every_combination: bool) -> Group:
+    """A sweep as `workbench status` shows it.
+
+    Args:
+        every_combination: those too that are finished or have not begun.
+    """
+    title = Text.assemble((sweep["name"], "bold"), ": ", (sweep["state"], STATE_COLOURS.get(sweep["state"], "")))
+    title.append(f", {standing(sweep)}")
+    if sweep["state"] == "died":
+        title.append(f"\n  {sweep['message']}")
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for entry in sweep["combinations"]:
+        if every_combination or entry["state"] not in ("finished", "pending"):
+            words = doing(entry) if entry["state"] == "running" else entry.get("message", "")
+            took = duration(entry["seconds"]) if entry.get("seconds") else ""
+            state = Text(entry["state"], style=STATE_COLOURS.get(entry["state"], ""))
+            table.add_row("  " + entry["name"], state, took, Text(words))
+    return Group(title, *([table] if table.row_count else []))
 
 
 def sweep_view(console: Console | None = None) -> PlainSweepView:
