@@ -107,7 +107,8 @@ class SharedStage:
         if has_work(self.folder):
             return
         for file in self._elsewhere("request.json"):
-            if has_work(file.parent) and self._was_asked_the_same(file):
+            unfinished = has_work(file.parent) and not (file.parent / "result.json").exists()
+            if unfinished and self._was_asked_the_same(file):
                 end_leftovers(file.parent)
                 _copy_work(file.parent, self.folder)
                 self._request |= {"resuming": True, "attempt": self._request["attempt"] + 1}
