@@ -277,3 +277,8 @@ def test_figures_show_themselves_and_leave_nothing_behind(rated):
     assert dict(matplotlib.rcParams) == before
     if "matplotlib.pyplot" in sys.modules:
         assert sys.modules["matplotlib.pyplot"].get_fignums() == []
+
+
+def test_a_run_that_met_nobody_else_says_so_instead_of_failing():
+    figure = plots.win_rate_curves([{"step": 1, "losses/entropy": 0.5}, {"step": 2, "losses/entropy": 0.4}])
+    assert "played only itself" in figure.axes[0].texts[0].get_text()

@@ -87,6 +87,15 @@ def training_curves(
     return figure
 
 
+def _nothing_to_draw(title: str, why: str) -> Figure:
+    figure = new_figure(9, 1.4)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.set_title(title)
+    axes.text(0.0, 0.5, why, transform=axes.transAxes, color=MUTED, va="center")
+    return figure
+
+
 def _draw_curve(axes: Axes, curve: pd.DataFrame, colour: str, window: int | None, label: str) -> None:
     steps, values = curve.iloc[:, 0].to_numpy(), curve.iloc[:, 1]
     window = window or max(1, len(curve) // 20)
@@ -123,11 +132,14 @@ def win_rate_curves(
         title: of the figure.
 
     Raises:
-        ValueError: no win rate was logged under the prefix.
+        ValueError: no win rate was logged under the prefix that was given. Without one a run that met nobody else is no
+            mistake, and the figure says so.
     """
     frame = _frame(metrics)
     if prefix is None:
-        prefix = next((p for p in _WIN_RATES if any(c.startswith(p) for c in frame.columns)), _WIN_RATES[0])
+        prefix = next((p for p in _WIN_RATES if any(c.startswith(p) for c in frame.columns)), None)
+        if prefix is None:
+            return _nothing_to_draw(title, "no games against others were logged: the policy played only itself")
     met = [column.removeprefix(prefix) for column in frame.columns if column.startswith(prefix)]
     opponents = [opponent for opponent in (opponents or met) if opponent in met]
     if not opponents:
