@@ -156,16 +156,6 @@ class OpenNotebook:
         said = self.tab.locator('[data-mime-type="application/vnd.jupyter.stderr"]').all_inner_texts()
         return [text for text in said if "Traceback (most recent call last)" in text]
 
-    def saved(self):
-        """The notebook as it is on the disk once it was saved."""
-        before = self.path.stat().st_mtime_ns
-        self.tab.keyboard.press("Escape")
-        self.tab.keyboard.press("Control+s")
-        end = time.monotonic() + 15
-        while self.path.stat().st_mtime_ns == before and time.monotonic() < end:
-            time.sleep(0.1)
-        return nbformat.read(self.path, as_version=4)
-
     def interrupt(self) -> None:
         """Press the stop button."""
         self.tab.locator('[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"]').first.click()
