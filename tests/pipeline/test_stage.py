@@ -236,3 +236,10 @@ def test_a_status_whose_process_is_gone_says_so(project):
         assert read_status("out")["state"] == state
     subprocess.run([sys.executable, "-c", "from workbench.pipeline import stage\nstage('out')"], check=True)
     assert read_status("out")["message"] == "the kernel ended before stage.finish()"
+
+
+def test_a_result_says_its_figures_with_their_intervals(project, capsys):
+    opened = stage("out", name="tour")
+    opened.finish(metrics={"wins": [0.75, 0.5, 0.875], "games": 1200, "curve": [1, 2, 3, 4]})
+    said = capsys.readouterr().out.splitlines()[1:]
+    assert said == ["  wins: 0.75 [0.5, 0.875]", "  games: 1,200", "  curve: 4 entries"]

@@ -167,7 +167,10 @@ class Dataset:
                     f"{len(folder.entries):,}",
                     " / ".join(str(outcomes.count(outcome)) for outcome in (1, 0, -1)),
                     f"{lengths.sum():,}" if len(lengths) else "",
-                    f"{np.median(lengths):.0f} ({lengths.min()} – {lengths.max()})" if len(lengths) else "",
+                    Cell(
+                        f"{np.median(lengths):.0f} ({lengths.min()} – {lengths.max()})" if len(lengths) else "",
+                        "decisions of a trajectory: median (shortest – longest)",
+                    ),
                 )
             )
         names = (

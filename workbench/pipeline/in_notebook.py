@@ -59,10 +59,7 @@ def shell():
 def show_result(result: dict) -> None:
     """Show a result in the notebook: for machines as a bundle of its own, for people as text."""
     lines = [f"{result['stage']} finished in {result['provenance']['wall_seconds']:.1f} s"]
-    lines += [
-        f"  {name}: {f'{len(value)} entries' if isinstance(value, (dict, list)) else figure(value)}"
-        for name, value in result["metrics"].items()
-    ]
+    lines += [f"  {name}: {_words(value)}" for name, value in result["metrics"].items()]
     lines += [f"  {name} -> {_where(value)}" for name, value in result["artifacts"].items()]
     text = "\n".join(lines)
     if shell() is None:
@@ -71,6 +68,15 @@ def show_result(result: dict) -> None:
         from IPython.display import display
 
         display({RESULT_MIME: result, "text/plain": text}, raw=True)
+
+
+def _words(metric) -> str:
+    """A metric in a few words: a number, a number with its interval, or how much there is of it."""
+    if not isinstance(metric, (dict, list)):
+        return figure(metric)
+    if isinstance(metric, list) and len(metric) == 3 and all(isinstance(part, (int, float)) for part in metric):
+        return f"{figure(metric[0])} [{figure(metric[1])}, {figure(metric[2])}]"
+    return f"{len(metric)} entries"
 
 
 def _where(artifact) -> str:

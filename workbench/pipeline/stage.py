@@ -286,6 +286,7 @@ class Stage:
 
     def cell_begins(self) -> None:
         """A cell of the notebook begins: a stage that was stopped or failed goes on."""
+        self._status["note"] = ""  # what the cell before did
         if self._live is not None:
             self._live.begin_cell()
         if self.result is None and self._status["state"] != states.RUNNING:
