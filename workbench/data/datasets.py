@@ -180,7 +180,7 @@ class Dataset:
             "trajectories",
             "won / drawn / lost",
             "decisions",
-            "median length (range)",
+            "length",
         )
         skipped = f"{len(self.skipped)} files could not be read: see `skipped`." if self.skipped else ""
         return table_html(names, rows, left=(0, 1), caption=repr(self), note=skipped)

@@ -193,7 +193,7 @@ stage
 Html(bar_html({"done": 3, "total": 4}, "running", "three of four"))
 """, "figures_table({'a': 1.5})", "wb.plots.winrate_heatmap(matches, standings)"  # fmt: skip
 SEEN = (
-    "40 games of leduc", "Bradley–Terry", "Win rate of the row", "network", "Population, mode", "median length",
+    "40 games of leduc", "Bradley–Terry", "Win rate of the row", "network", "Population, mode", "seen from",
     "One player's view", "stages done", "As things stood at", "three of four", "writing to",
 )  # fmt: skip
 
