@@ -133,7 +133,7 @@ def test_combinations_by_the_command_line(write, workbench, project):
 def test_one_waits_for_what_another_is_making_and_a_night_without_its_sweep_goes_on(write, workbench, project):
     write(
         {
-            "train": {"parameters": {"steps": 30, "pause": 0.1}},
+            "train": {"parameters": {"steps": 60, "pause": 0.2}},
             "judge": {"parameters": {"players": ["${train.policy}"]}},
         }
     )

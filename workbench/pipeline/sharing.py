@@ -107,8 +107,7 @@ class SharedStage:
         if has_work(self.folder):
             return
         for file in self._elsewhere("request.json"):
-            unfinished = has_work(file.parent) and not (file.parent / "result.json").exists()
-            if unfinished and self._was_asked_the_same(file):
+            if has_work(file.parent) and self._was_asked_the_same(file):
                 end_leftovers(file.parent)
                 _copy_work(file.parent, self.folder)
                 self._request |= {"resuming": True, "attempt": self._request["attempt"] + 1}
@@ -116,13 +115,17 @@ class SharedStage:
                 return
 
     def _was_asked_the_same(self, file: Path) -> bool:
+        experiment = file.parents[len(self._place.parts)]
         try:
-            request = read_json(file)
+            request, result = read_json(file), read_json(file.with_name("result.json"))
         except ValueError:  # damaged
             return False
-        then = _portable(request["fingerprint"], file.parents[len(self._place.parts)])
+        then = _portable(request["fingerprint"], experiment)
         code = {name: found for name, found in then["code"].items() if name in request["reached"]}
-        return not differences({**then, "code": code}, self._asked)
+        altered = result is not None and damage(
+            result, experiment
+        )  # it may have been cut off after its last cell's work
+        return not altered and not differences({**then, "code": code}, self._asked)
 
     def _is_same(self, file: Path) -> bool:
         experiment = file.parents[len(self._place.parts)]
