@@ -28,7 +28,7 @@ def enter(folder: Path, monkeypatch) -> None:
     (folder / "notebooks").symlink_to(NOTEBOOKS)
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(folder / "jupyter"))  # signatures of notebooks
     monkeypatch.chdir(folder)
-    stages = {"train": {"parameters": {"steps": 30, "seed": 5}}}
+    stages = {"train": {"parameters": {"steps": 40, "seed": 5}}}
     (folder / "x.yaml").write_text(yaml.safe_dump({"name": "x", "stages": stages}))
 
 
@@ -92,7 +92,7 @@ def test_a_stage_whose_worker_is_killed_goes_on_with_another(cluster, wait_for, 
     assert runner.returncode == 0, said
     assert not first.is_running()
     assert Path(TRAIN, "policy.txt").read_text() == undisturbed
-    assert [line["step"] for line in read_metrics(f"{TRAIN}/metrics.jsonl")] == list(range(1, 31))
+    assert [line["step"] for line in read_metrics(f"{TRAIN}/metrics.jsonl")] == list(range(1, 41))
     assert read_json(f"{TRAIN}/result.json")["provenance"]["resumed"] is True
     assert read_status(TRAIN)["attempt"] == 2
     assert read_notebook(Path(TRAIN, "notebook.ipynb")).metadata.workbench.outcome.state == "finished"
