@@ -1,9 +1,10 @@
+import signal
 from collections import Counter as Tally
 
 import numpy as np
 import pytest
 
-from workbench.arena import play
+from workbench.arena import local_executor, play
 from workbench.arena.play import shares
 from workbench.envs import game_seed, make, scripted_player
 from workbench.policies import Policy, PolicySettings
@@ -192,3 +193,8 @@ def test_a_payoff_is_chips_where_there_are_stakes_and_the_outcome_elsewhere():
     with make("matrix", 4, payoff=[[0, -1, 3], [1, 0, -3], [-3, 3, 0]], rounds=2) as env:
         table = play(env, "random", "random", games=200).table
     assert table["payoff"].max() == 6.0 and table["payoff"].min() == -6.0  # both rounds count
+
+
+def test_workers_leave_interrupts_to_their_parent():
+    # what a notebook's stop button sends reaches the whole process group; a worker amid an import would be spoiled
+    assert local_executor(1).submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN

@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import signal
 import threading
 from concurrent.futures import Executor, Future
 from functools import cache
@@ -51,7 +52,14 @@ def local_executor(workers: int | None = None) -> Executor:
     """Processes on this machine, one a core by default, kept for the next call and let go when idle (loky)."""
     from joblib.externals.loky import cpu_count, get_reusable_executor  # its count heeds containers' limits
 
-    return get_reusable_executor(max_workers=workers or cpu_count(), timeout=60, env=_FRUGAL)
+    return get_reusable_executor(
+        max_workers=workers or cpu_count(), timeout=60, env=_FRUGAL, initializer=_leave_interrupts_to_the_parent
+    )
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """A notebook's stop button reaches its kernel's children too: one stopped amid `import torch` would never work again."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def chosen_executor(workers: int | None = None, executor: Executor | None = None) -> Executor:
