@@ -15,8 +15,8 @@ import sys, time
 from pathlib import Path
 from workbench.pipeline.lock import Lock
 with Lock(Path("run.lock")):
-    print("holds it", flush=True)
     try:
+        print("holds it", flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("stopped in good order", flush=True)
