@@ -321,5 +321,5 @@ def test_battles_outlive_a_damaged_sidecar(battles, scramble, tmp_path):
         assert {path for path, _ in dataset.skipped} == {chunk, broken}
     stats = filter_folder(copy, tmp_path / "kept", min_turns=1, balance_outcomes=False)
     assert stats["failed_reasons"] == {"load_error": 1} and stats["output_count"] == 7
-    assert {one["file"] for one in stats["damaged_files"]} == {str(chunk), str(broken)}
+    assert {one["file"] for one in stats["damaged_files"]} == {chunk.name, broken.name}
     assert len(Dataset(tmp_path / "kept", spec=spec)) == 7

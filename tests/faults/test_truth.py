@@ -32,7 +32,10 @@ def watched(nights):
     def read(folder: Path) -> None:
         reads = 0
         while not over.is_set():
-            for file in [*folder.rglob("*.json"), *folder.rglob("notebook.ipynb"), *folder.rglob("*.html")]:
+            files: list[Path] = []
+            with contextlib.suppress(FileNotFoundError):  # a folder may go while it is listed
+                files = [*folder.rglob("*.json"), *folder.rglob("notebook.ipynb"), *folder.rglob("*.html")]
+            for file in files:
                 with contextlib.suppress(FileNotFoundError):
                     text = file.read_text()
                     whole = text.endswith("</html>\n") if file.suffix == ".html" else _is_json(text)

@@ -34,12 +34,14 @@ def opened(lab, executed):
     return lab
 
 
-def seen(lab, chromium, name, shots):
+def seen(lab, chromium, name, shots, *, alive):
     context = chromium.new_context(viewport={"width": 1366, "height": 3200})
     tab = context.new_page()
     lab.open(tab, name)
     tab.wait_for_function("document.querySelectorAll('.jp-Notebook .jp-OutputArea-output').length >= 11")
     tab.wait_for_function("[...document.images].every(image => image.complete)")
+    if alive:  # widgets are drawn last, once their code is there
+        tab.wait_for_selector(".widget-vbox", timeout=60_000)
     found = tab.evaluate(_SEEN)
     tab.locator(".jp-Notebook").screenshot(path=shots / f"{name}.png")
     context.close()
@@ -47,7 +49,8 @@ def seen(lab, chromium, name, shots):
 
 
 def test_trusted_and_untrusted_show_the_same(opened, chromium, tmp_path, executed, offline_tab):
-    signed, unsigned = (seen(opened, chromium, name, tmp_path) for name in ("signed", "unsigned"))
+    signed = seen(opened, chromium, "signed", tmp_path, alive=True)
+    unsigned = seen(opened, chromium, "unsigned", tmp_path, alive=False)
     assert signed["widgets"] == 1  # alive
     assert unsigned["widgets"] == 0  # as they stood last
     assert signed["colours"] == unsigned["colours"] == ["rgb(255, 0, 0)", "rgb(0, 255, 0)"]
