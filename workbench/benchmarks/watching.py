@@ -7,6 +7,8 @@ import json
 import random
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from workbench.envs import make
@@ -60,6 +62,11 @@ def dashboard_delay(lines: int = 1_000_000, repeats: int = 5, seed: int = 0) -> 
         `seconds`: from writing a line until it is in the picture, the worst of `repeats`; `idle`: share of a core
         while nothing is written; `megabytes` of the file.
     """
+    with ProcessPoolExecutor(1, get_context("spawn")) as alone:  # a notebook's kernel has an event loop of its own
+        return alone.submit(_delay, lines, repeats, seed).result()
+
+
+def _delay(lines: int, repeats: int, seed: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "manual" / "long"
         folder.mkdir(parents=True)
