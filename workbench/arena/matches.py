@@ -129,8 +129,7 @@ class Matches:
         table: a DataFrame with exactly the columns of `COLUMNS`, any order; rows keep their order. `policy_0` sat in
             seat 0; `outcome` is +1 where it won, -1 where it lost, 0 where drawn; `payoff` is what it won, and the other
             lost: chips where the game has stakes, else the outcome, which is put in where the column is missing; `length`
-            in env steps; `started` in
-            UTC; `seconds` the wall time the game lasted.
+            in env steps; `started` in UTC; `seconds` the wall time the game lasted.
 
     Raises:
         ValueError: a column is missing, unknown, holds something else than its type, or a match id occurs twice.

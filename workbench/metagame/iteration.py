@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from workbench.arena.entrants import Source, entrants, loaded
+from workbench.arena.entrants import Entrant, Source, entrants, loaded
 from workbench.arena.matches import Matches
 from workbench.arena.tournament import round_robin
 from workbench.envs.core import EnvSpec
@@ -36,11 +36,7 @@ def mixture(id: str, members: Mapping[str, Source], found: Equilibrium, spec: En
         ValueError: a member was made for another env than `spec`.
     """
     played = [(name, share) for name, share in zip(found.game.rows, found.profile.row, strict=True) if share > 1e-9]
-    players = []
-    for name, _ in played:
-        player = loaded(members[name], spec)
-        player.id = name
-        players.append(player)
+    players = [Entrant(name, members[name]).load(spec) for name, _ in played]
     total = sum(share for _, share in played)
     return Mixture(id, players, [share / total for _, share in played])
 
