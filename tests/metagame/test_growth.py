@@ -1,7 +1,9 @@
 """Growing a population keeps what was played, and spends further games where they tell most."""
 
 from workbench.arena import SerialExecutor
+from workbench.envs import env_spec
 from workbench.metagame.growth import play_population
+from workbench.policies import Policy, PolicySettings
 
 OPTIONS = {"games_per_pair": 8, "batch_size": 4, "executor": SerialExecutor()}
 
@@ -31,3 +33,17 @@ def test_a_grown_population_keeps_its_games_and_its_further_games(tmp_path):
     assert again.table["match_id"].tolist() == third.table["match_id"].tolist()
     left = play_population("kuhn", ["random", "kuhn/bet"], folder=tmp_path / "3", earlier=tmp_path / "2", **OPTIONS)
     assert set(left.policies) == {"random", "kuhn/bet"}
+
+
+def test_further_games_of_a_policy_that_was_trained_since_do_not_count(tmp_path):
+    def learner(seed):
+        made = Policy.create(env_spec("kuhn"), PolicySettings(hidden=(8,)), seed, device="cpu")
+        made.id = "learner"
+        return made
+
+    before = play_population("kuhn", [learner(0), "random"], folder=tmp_path / "0", further_games=12, **OPTIONS)
+    assert len(before) == 8 + 12
+    same = play_population("kuhn", [learner(0), "random"], folder=tmp_path / "1", earlier=tmp_path / "0", **OPTIONS)
+    assert len(same) == 8 + 12
+    other = play_population("kuhn", [learner(1), "random"], folder=tmp_path / "2", earlier=tmp_path / "0", **OPTIONS)
+    assert len(other) == 8

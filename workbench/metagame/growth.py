@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from workbench.arena.entrants import Source, entrants
+from workbench.arena.files import write_json
 from workbench.arena.matches import Matches
 from workbench.arena.parallel import pair_seed
-from workbench.arena.tournament import play_pairs, round_robin
+from workbench.arena.tournament import content_of, play_pairs, round_robin
 from workbench.metagame.analysis import equilibrium, next_games
 from workbench.metagame.payoffs import EmpiricalGame
 
-_FURTHER = "further"
+_FURTHER, _CONTENTS = "further", "contents.json"
 
 
 def play_population(
@@ -47,23 +49,24 @@ def play_population(
         env_name, players, games_per_pair=games_per_pair, seed=seed, folder=folder, earlier=known, progress=progress,
         **options,
     )  # fmt: skip
-    ids = [entrant.id for entrant in entrants(players)]
-    rounds = _further_rounds(folder, earlier)
-    for kept in rounds:
-        matches = _joined(matches, kept, ids)
+    contents = {entrant.id: content_of(entrant.source) for entrant in entrants(players)}
+    ids = list(contents)
+    rounds = _further_rounds(folder, earlier, contents)
+    matches = Matches.concat([matches, *rounds])
     if further_games:
         place = folder / _FURTHER / f"{len(rounds):03d}"
         found = equilibrium(EmpiricalGame.of(matches, ids), seed=seed)
         spread = next_games(found, further_games)
         games = {(ids[i], ids[j]): int(spread[i, j]) for i, j in zip(*spread.nonzero(), strict=True)}
         own_seed = pair_seed(seed, _FURTHER, str(len(rounds)))
+        write_json(place / _CONTENTS, contents)
         more = play_pairs(env_name, players, games, seed=own_seed, folder=place, progress=progress, **options)
-        matches = _joined(matches, more, ids)
+        matches = Matches.concat([matches, more])
     return matches
 
 
-def _further_rounds(folder: Path, earlier: str | Path | None) -> list[Matches]:
-    """The further games of earlier populations, taken over into this folder."""
+def _further_rounds(folder: Path, earlier: str | Path | None, contents: dict[str, str]) -> list[Matches]:
+    """The further games of earlier populations, taken over into this folder, of players who are still who they were."""
     if earlier is None or not (Path(earlier) / _FURTHER).is_dir():
         return []
     found = []
@@ -71,12 +74,8 @@ def _further_rounds(folder: Path, earlier: str | Path | None) -> list[Matches]:
         mine = folder / _FURTHER / place.name
         if not (mine / "matches.parquet").is_file():
             shutil.copytree(place, mine, dirs_exist_ok=True)
-        found.append(Matches.load(mine))
+        then = json.loads((mine / _CONTENTS).read_text(encoding="utf-8"))
+        same = [id for id, content in contents.items() if then.get(id) == content]
+        table = Matches.load(mine).table
+        found.append(Matches(table[table["policy_0"].isin(same) & table["policy_1"].isin(same)]))
     return found
-
-
-def _joined(matches: Matches, more: Matches, ids: Sequence[str]) -> Matches:
-    """Both tables, but for games of players who are not there any more."""
-    table = more.table
-    there = table["policy_0"].isin(ids) & table["policy_1"].isin(ids)
-    return Matches.concat([matches, Matches(table[there])])
