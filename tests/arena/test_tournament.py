@@ -363,3 +363,14 @@ def test_pairs_play_as_many_games_as_each_is_given(tmp_path):
     assert len(play_pairs("rps", RPS, {}, folder=tmp_path)) == 0
     with pytest.raises(KeyError, match="no player 'rps/lizard'"):
         play_pairs("rps", RPS, {("rps/rock", "rps/lizard"): 1})
+
+
+def test_a_damaged_pair_is_mended_from_an_earlier_tournament(tmp_path):
+    first = serial(["rps/rock", "random"], folder=tmp_path / "one")
+    serial(["rps/rock", "random"], folder=tmp_path / "two", earlier=[tmp_path / "one"])
+    (pair,) = (tmp_path / "two" / "pairs").iterdir()
+    (pair / "matches.parquet").write_bytes(b"torn")
+    with pytest.warns(UserWarning, match="played again"):
+        again = serial(["rps/rock", "random"], folder=tmp_path / "two", earlier=[tmp_path / "one"])
+    pd.testing.assert_frame_equal(again.table, first.table)
+    pd.testing.assert_frame_equal(Matches.load(pair).table, first.table)

@@ -183,27 +183,27 @@ class _Book:
             contents = {e.id: content_of(e.source) for task in tasks for e in (task.first, task.second)}
             names = [pair_folder(task, contents) for task in tasks]
             for task, name in zip(tasks, names, strict=True):
-                for place in (*([folder] if folder else []), *earlier):
-                    self._recall(task, place / "pairs" / name)
+                kept_in = [folder, *earlier] if folder is not None else earlier
+                found = next((place for place in kept_in if self._recall(task, place / "pairs" / name)), folder)
+                if folder is not None and found != folder:
+                    self.played[task.number].save(folder / "pairs" / name)
         if folder is not None:
             self.places = [folder / "pairs" / name for name in names]
-            for number, pair in self.played.items():
-                if not (self.places[number] / "matches.parquet").exists():  # found elsewhere
-                    pair.save(self.places[number])
             self._write_results()
 
-    def _recall(self, task: Task, place: Path) -> None:
-        if task.number in self.played:
-            return
+    def _recall(self, task: Task, place: Path) -> bool:
+        """Whether the pair's games are kept there, all of them; they are taken if so."""
         try:
             kept = Matches.load(place)
         except FileNotFoundError:
-            return
+            return False
         except ValueError as error:
             warnings.warn(f"{error}; the pair is played again", UserWarning, stacklevel=4)
-            return
-        if len(kept) == task.games:
-            self.played[task.number] = kept
+            return False
+        if len(kept) != task.games:
+            return False
+        self.played[task.number] = kept
+        return True
 
     def missing(self) -> list[Task]:
         return [task for task in self.tasks if task.number not in self.played]
