@@ -431,6 +431,10 @@ class Imitation:
 
     def save(self, folder: str | Path) -> None:
         """Write everything `restore` needs to end where an uninterrupted run would, bit for bit on a CPU."""
+        save_checkpoint(folder, "imitation", *self.state())
+
+    def state(self) -> tuple[dict, dict[str, np.ndarray]]:
+        """What `save` writes, for a trainer that keeps several learners in one checkpoint."""
         adam, moments = self.optimizer.state()
         described = {
             "fingerprint": self.policy.spec.fingerprint,
@@ -455,7 +459,7 @@ class Imitation:
         }
         if self.average is not None:
             arrays["average"] = self.average.numpy(force=True)
-        save_checkpoint(folder, "imitation", described, arrays)
+        return described, arrays
 
     def restore(self, folder: str | Path) -> None:
         """Go on from a `save`.
@@ -465,16 +469,23 @@ class Imitation:
             CorruptFileError: a damaged or half-written file, named.
             ValueError: a checkpoint of another env or architecture, or with or without an average of weights.
         """
-        described, arrays = load_checkpoint(folder, "imitation")
+        self.take_state(*load_checkpoint(folder, "imitation"), folder)
+
+    def take_state(self, described: dict, arrays: dict[str, np.ndarray], source: str | Path) -> None:
+        """Go on from a `state`; `source` is where it was read, for messages.
+
+        Raises:
+            ValueError: as `restore`.
+        """
         for name, mine in (
             ("fingerprint", self.policy.spec.fingerprint),
             ("policy_settings", self.policy.settings.to_json()),
         ):
             if described[name] != mine:
-                raise ValueError(f"{folder}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
+                raise ValueError(f"{source}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
         if ("average" in arrays) != (self.average is not None):
-            raise ValueError(f"{folder}: saved with average={described['settings']['average']}, not as in this trainer")
-        restore_kept(self.damping, folder, described, arrays)
+            raise ValueError(f"{source}: saved with average={described['settings']['average']}, not as in this trainer")
+        restore_kept(self.damping, source, described, arrays)
         self.batches.restore(described["batches"])
         self.policy.load_arrays(beneath("policy", arrays))
         self.optimizer.restore(described["optimizer"], beneath("optimizer", arrays))

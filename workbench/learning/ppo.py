@@ -142,7 +142,12 @@ class PPO:
         seed: of the games, the draws of actions and opponents, and the order of minibatches.
         extra_loss: `(minibatch, evaluation) -> (loss, metrics)`; the loss, a tensor, is added to each minibatch's.
         damping: holds the policy to a reference; its state goes into the checkpoint.
+
+    Attributes:
+        rollout: the last one, whose arrays the next `update` overwrites.
     """
+
+    rollout: Rollout
 
     def __init__(
         self,
@@ -179,7 +184,7 @@ class PPO:
         settings = self.settings
         learning_rate = settings.learning_rate * settings.learning_rate_schedule(self.progress)
         clip = settings.clip * settings.clip_schedule(self.progress)
-        rollout = self.collector.collect()
+        rollout = self.rollout = self.collector.collect()
         collected = time.perf_counter()
         advantage, learned = decision_advantage(
             rollout.reward, rollout.value, rollout.deciding, rollout.ended, rollout.end_value, rollout.last_value,
@@ -332,6 +337,10 @@ class PPO:
 
     def save(self, folder: str | Path) -> None:
         """Write everything `restore` needs to end where an uninterrupted run would, bit for bit on a CPU."""
+        save_checkpoint(folder, "ppo", *self.state())
+
+    def state(self) -> tuple[dict, dict[str, np.ndarray]]:
+        """What `save` writes, for a trainer that keeps several learners in one checkpoint."""
         adam, moments = self.optimizer.state()
         collector, collected = self.collector.state()
         described = {
@@ -353,7 +362,7 @@ class PPO:
             **under("collector", collected),
             "torch_random": torch.random.get_rng_state().numpy(),
         }
-        save_checkpoint(folder, "ppo", described, arrays)
+        return described, arrays
 
     def restore(self, folder: str | Path) -> None:
         """Go on from a `save`.
@@ -363,16 +372,23 @@ class PPO:
             CorruptFileError: a damaged or half-written file, named.
             ValueError: a checkpoint of another env, batch size, architecture or kind of opponents.
         """
-        described, arrays = load_checkpoint(folder, "ppo")
+        self.take_state(*load_checkpoint(folder, "ppo"), folder)
+
+    def take_state(self, described: dict, arrays: dict[str, np.ndarray], source: str | Path) -> None:
+        """Go on from a `state`; `source` is where it was read, for messages.
+
+        Raises:
+            ValueError: as `restore`.
+        """
         for name, mine in (
             ("fingerprint", self.env.spec.fingerprint),
             ("batch_size", self.env.batch_size),
             ("policy_settings", self.policy.settings.to_json()),
         ):
             if described[name] != mine:
-                raise ValueError(f"{folder}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
+                raise ValueError(f"{source}: saved with {name} {described[name]!r}, this trainer has {mine!r}")
         # what may be refused comes first
-        restore_kept(self.damping, folder, described, arrays)
+        restore_kept(self.damping, source, described, arrays)
         self.collector.restore(described["collector"], beneath("collector", arrays))
         self.policy.load_arrays(beneath("policy", arrays))
         self.optimizer.restore(described["optimizer"], beneath("optimizer", arrays))
