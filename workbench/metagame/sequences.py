@@ -9,6 +9,7 @@ Source: von Stengel 1996, Games and Economic Behavior 14; Koller, Megiddo and vo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -122,3 +123,14 @@ class SequenceForm:
     def joint(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
         """One table `[I, A]` in which player 0 decides as `row` does and player 1 as `column` does."""
         return np.where((self.tree.player == 0)[:, None], row, column)
+
+
+def mixture_table(tables: Sequence[np.ndarray], weights: Sequence[float], tree: GameTree) -> np.ndarray:
+    """How a mixture of behaviours behaves that draws one of them a game, each player for himself: float64 `[I, A]`.
+
+    Args:
+        tables: float64 `[I, A]` each.
+        weights: how likely each is drawn, summing to 1.
+    """
+    game = SequenceForm.of(tree.name)
+    return game.behaviour(np.asarray(weights, np.float64) @ game.plan(np.stack(tables)))
