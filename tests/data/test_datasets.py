@@ -44,6 +44,20 @@ def test_an_epoch_has_every_trajectory_once_in_a_new_order_each_time(folder_of, 
     assert first != names(Dataset(folder_of("c", 0, 60), seed=2).sample(120))
 
 
+def test_views_of_one_player_only(folder_of, toy_spec):
+    folders = [folder_of("a", 0, 6), folder_of("b", 6, 6)]
+    players = {one.game.policy for one in Dataset(folders[0])}
+    assert len(players) == 2
+    chosen = sorted(players)[0]
+    mixed = Dataset(folders, seen_from=[chosen, None])
+    assert [len(folder.entries) for folder in mixed.folders] == [6, 12]
+    assert {one.game.policy for one in list(mixed)[:6]} == {chosen}
+    with pytest.raises(EmptyDataset, match="seen from 'nobody', split 'all'"):
+        Dataset(folders[0], seen_from=["nobody"])
+    with pytest.raises(ValueError, match="for each of 2 folders"):
+        Dataset(folders, seen_from=[chosen])
+
+
 def test_batches_can_be_gone_through_again_and_hold_one_chunk_at_a_time(folder_of, monkeypatch):
     dataset = Dataset(folder_of("a", 0, 12))  # 24 views in chunks of 10, 10 and 4
     batches = dataset.in_batches(7)

@@ -3,9 +3,12 @@
 import pytest
 
 from workbench import envs
+from workbench.arena import SerialExecutor, collect
+from workbench.data.datasets import Dataset
 from workbench.learning.damping import Damping, DampingSettings
+from workbench.learning.imitation import Imitation, ImitationSettings
 from workbench.learning.ppo import PPO, PPOSettings
-from workbench.learning.trial import run_trial
+from workbench.learning.trial import run_imitation, run_trial
 from workbench.policies import Policy, PolicySettings, load_policy
 
 FRAMES = 32 * 8 * 10  # ten updates
@@ -23,11 +26,12 @@ def without_times(history: list[dict]) -> list[dict]:
     return [{name: value for name, value in row.items() if name not in TIMES} for row in history]
 
 
+class Stopped(Exception):
+    pass
+
+
 def test_stopped_and_gone_on_with_it_is_the_same(tmp_path):
     whole = run_trial(trainer(), FRAMES, tmp_path / "whole", measure=lambda policy: {"width": 8.0}, measurements=5)
-
-    class Stopped(Exception):
-        pass
 
     def stop_at_seven(done, total):
         if done >= 7 * 256:
@@ -47,3 +51,29 @@ def test_a_finished_trial_trains_no_further(tmp_path):
     first = run_trial(trainer(), FRAMES, tmp_path)
     again = run_trial(trainer(), FRAMES, tmp_path)
     assert again == first
+
+
+def test_an_imitation_stopped_and_gone_on_with_is_the_same(tmp_path):
+    games = collect("kuhn", "kuhn/bet", games=40, folder=tmp_path / "games", executor=SerialExecutor()).folder
+
+    def pupil() -> Imitation:
+        policy = Policy.create(envs.env_spec("kuhn"), PolicySettings(hidden=(8,)), device="cpu")
+        held_out = Dataset(games, split="validation", validation_fraction=0.3)
+        settings = ImitationSettings(batch_size=8, total_updates=10, learning_rate=1e-2)
+        training = Dataset(games, split="train", validation_fraction=0.3)
+        return Imitation(policy, training, settings, held_out.in_batches(8))
+
+    def stop_at_seven(done, total):
+        if done >= 7:
+            raise Stopped
+
+    whole = run_imitation(pupil(), tmp_path / "whole", validate_every=3)
+    with pytest.raises(Stopped):
+        run_imitation(pupil(), tmp_path / "cut", validate_every=3, progress=stop_at_seven)
+    rest = run_imitation(pupil(), tmp_path / "cut", validate_every=3)
+    again = run_imitation(pupil(), tmp_path / "cut", validate_every=3)
+    assert without_times(rest) == without_times(whole) == without_times(again)
+    assert [row["step"] for row in whole if "validation/loss" in row] == [0, 3, 6, 9, 10]
+    assert whole[-1]["validation/loss"] < whole[0]["validation/loss"]
+    one, other = (load_policy(tmp_path / name / "policy").arrays() for name in ("whole", "cut"))
+    assert all((one[name] == other[name]).all() for name in one)

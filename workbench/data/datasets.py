@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ class Dataset:
         split_seed: decides which; not `seed`, so that another shuffle does not mix what was held out with the rest.
         won_only: only the winners' views (filtered imitation), leaders of games cut by a limit among them.
         reward: gen1ou: a reward's preset computed again from what was seen; by default what was recorded.
+        seen_from: for each folder the id of the player whose views are taken, None for everybody's; by default
+            everybody's of all.
 
     Attributes:
         skipped: (path, reason) of files that could not be read, so far.
@@ -51,7 +54,7 @@ class Dataset:
     Raises:
         FileNotFoundError: a folder without games.
         EmptyDataset: a folder of which nothing is left.
-        ValueError: weights that are no weights; an unknown split.
+        ValueError: weights that are no weights; an unknown split; players that are not one a folder.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Dataset:
         split_seed: int = 0,
         won_only: bool = False,
         reward: str | None = None,
+        seen_from: Sequence[str | None] | None = None,
     ):
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
@@ -75,19 +79,28 @@ class Dataset:
         paths = [folders] if isinstance(folders, str | Path) else list(folders)
         if not paths:
             raise ValueError("a dataset needs at least one folder")
+        players = [None] * len(paths) if seen_from is None else list(seen_from)
+        if len(players) != len(paths):
+            raise ValueError(f"seen_from={players}: expected a player, or None, for each of {len(paths)} folders")
 
-        def wanted(entry: Entry) -> bool:
+        def wanted(entry: Entry, player: str | None) -> bool:
             if won_only and entry.game.outcome <= 0:
+                return False
+            if player is not None and entry.game.policy != player:
                 return False
             return split == "all" or held_out(entry.game.match_id, validation_fraction, split_seed) == (
                 split == "validation"
             )
 
-        self.folders = [open_folder(path).select(wanted) for path in paths]
+        self.folders = [
+            open_folder(path).select(partial(wanted, player=player))
+            for path, player in zip(paths, players, strict=True)
+        ]
         self.skipped = [item for folder in self.folders for item in folder.skipped]
-        for folder in self.folders:
+        for folder, player in zip(self.folders, players, strict=True):
             if not folder.shards:
-                what = f"{'wins of ' if won_only else ''}split {split!r}, {len(folder.skipped)} files unreadable"
+                whose = "" if player is None else f"seen from {player!r}, "
+                what = f"{whose}{'wins of ' if won_only else ''}split {split!r}, {len(folder.skipped)} files unreadable"
                 raise EmptyDataset(f"{folder.path}: no trajectories left ({what})")
         self._weights = _normalised(weights, self.folders)
         self._spec, self._reward = spec, reward
