@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from workbench.arena.matchmaking import blend, mostly_recent, near_in_skill, prioritised
+from workbench.arena.matchmaking import (
+    before_monotone_end,
+    blend,
+    drawn_with,
+    mostly_recent,
+    near_in_skill,
+    prioritised,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,6 +18,7 @@ from workbench.arena.matchmaking import blend, mostly_recent, near_in_skill, pri
         ("variance", [0.09, 0.25, 0.09]),
         ("linear", [0.9, 0.5, 0.1]),
         ("capped", [0.5, 0.5, 0.1]),
+        ("uniform", [1, 1, 1]),
     ],
 )
 def test_prioritised_by_hand(weighting, weights):
@@ -43,3 +51,19 @@ def test_blend_gives_the_share_of_empty_classes_to_the_others():
     assert blended["random"] == pytest.approx([1 / 7])
     assert "historical" not in blended
     assert blend({"pfsp": 1.0}, {"pfsp": ()}) == {}
+
+
+@pytest.mark.parametrize(
+    ("win_rates", "kept"),
+    [([0.9, 0.6, 0.65, 0.6], 3), ([0.9, 0.8, 0.7], 0), ([0.2, 0.5], 2), ([0.5, 0.5], 0), ([0.5], 0), ([], 0)],
+)
+def test_what_may_be_forgotten_ends_where_newer_ones_are_only_harder(win_rates, kept):
+    assert before_monotone_end(win_rates) == kept
+
+
+def test_classes_may_share_opponents():
+    mix = {"all": 0.5, "old": 0.3, "nobody": 0.2}
+    # the share of nobody goes to the others: .5 / .8 and .3 / .8
+    drawn = drawn_with(mix, {"all": {"a": 0.25, "b": 0.75}, "old": {"a": 1.0}, "nobody": {}})
+    assert drawn == pytest.approx({"a": 0.25 * 0.625 + 0.375, "b": 0.75 * 0.625})
+    assert drawn_with({"nobody": 1.0}, {"nobody": {}}) == {}

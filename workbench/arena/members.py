@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.arena.entrants import entrants
 from workbench.envs.core import EnvSpec
 from workbench.envs.players import Player
 
@@ -57,6 +59,26 @@ class Member:
     retired: bool = False
 
 
+def scripted_members(scripted: Sequence[str], random: str | None, spec: EnvSpec | None, rating: float) -> list[Member]:
+    """Members of kinds `scripted` and `random`, in this order.
+
+    Args:
+        scripted: names or folders for `load_policy`.
+        random: name of the player of kind `random`, also where it stands among `scripted`; None for nobody.
+        spec: the game, against which players from folders are checked.
+        rating: of each.
+    """
+    names = dict.fromkeys(map(str, scripted))
+    kinds = {"scripted": [name for name in names if name != random], "random": [] if random is None else [random]}
+    found = []
+    for kind, some in kinds.items():
+        for entrant in entrants(some):
+            player = entrant.load(spec)
+            content = content_hash(player.arrays()) if hasattr(player, "arrays") else ""
+            found.append(Member(player, kind, Record(rating), content))
+    return found
+
+
 def content_hash(arrays: dict[str, np.ndarray]) -> str:
     """32 hex digits over the names, types, shapes and bytes of arrays."""
     digest = hashlib.blake2b(digest_size=16)
@@ -67,10 +89,16 @@ def content_hash(arrays: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def rebuild_snapshot(id: str, spec: dict, settings: dict, weights: dict[str, np.ndarray], device: str):
-    """The frozen policy of these weights, from what a population's state says of it."""
+def rebuild_snapshot(id: str, spec: dict, settings: dict, weights: dict[str, np.ndarray], content: str, device: str):
+    """The frozen policy of these weights, from what a population's state says of it.
+
+    Raises:
+        ValueError: the weights' hash is not `content`.
+    """
     from workbench.policies import Policy, PolicySettings  # imports torch
 
+    if content_hash(weights) != content:
+        raise ValueError(f"snapshot {id!r}: its weights are not those that were frozen; the state is damaged")
     policy = Policy.create(EnvSpec.from_json(spec), PolicySettings.from_json(settings), device=device)
     policy.load_arrays(weights)
     policy.requires_grad_(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -9,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.arena.elo import expected_score
-from workbench.arena.entrants import entrants
 from workbench.arena.matches import wilson_interval
-from workbench.arena.matchmaking import PRIORITIES, blend, mostly_recent, near_in_skill, prioritised
-from workbench.arena.members import Member, Record, content_hash, rebuild_snapshot
+from workbench.arena.matchmaking import PRIORITIES, drawn_with, mostly_recent, near_in_skill, prioritised
+from workbench.arena.members import Member, Record, content_hash, rebuild_snapshot, scripted_members
 from workbench.envs.core import EnvSpec
 from workbench.envs.players import Player
 from workbench.markup import Cell, table_html
@@ -78,71 +78,28 @@ class PopulationSettings:
         return MODES[self.mode] if self.mix is None else self.mix
 
 
-class Population:
-    """Opponents for a learner: implements `workbench.learning.rollout.Opponents`.
+class Pool(ABC):
+    """Members that a learner draws its opponents from, and how it has fared against each.
 
-    >>> population = Population(scripted=["melee-mock/cpu3", "melee-mock/cpu9"], spec=env.spec)
-    >>> population.add_snapshot(policy, "v1")
-
-    Snapshots are frozen copies: `verify` compares their weights with what was frozen, and `state` does so before it
-    gives anything away. A snapshot that is dropped while games against it are open stays until they end.
+    All of `workbench.learning.rollout.Opponents` but who is in it, how likely each is drawn, and how it is kept:
+    subclasses say that. A member that is retired while games against it are open stays until they end.
 
     Args:
-        settings: how opponents are chosen.
-        scripted: names or folders for `load_policy`: whoever is neither snapshot nor random, scripted or a saved policy.
-        random: name of the player of class `random`, also where it stands among `scripted`; None for nobody.
-        spec: the game, against which players from folders are checked.
-        device: for snapshots that `restore` builds.
-
-    Raises:
-        ValueError: two members of one id, or one called `"current"`.
+        memory: over about how many games a win rate is measured.
+        k, initial: Elo's K factor, and the learner's first rating.
+        prefix: what the names of `metrics` begin with.
+        caption: of the table in a notebook.
     """
 
-    def __init__(
-        self,
-        settings: PopulationSettings | None = None,
-        *,
-        scripted: Sequence[str] = (),
-        random: str | None = "random",
-        spec: EnvSpec | None = None,
-        device: str = "auto",
-    ):
-        self.settings = settings or PopulationSettings()
-        self.rating = self.settings.initial
-        self.device = device
+    def __init__(self, *, memory: int, k: float, initial: float, prefix: str, caption: str):
+        self.memory, self.k, self.rating = memory, k, initial
+        self.prefix, self.caption = prefix, caption
         self._members: dict[str, Member] = {}
-        names = dict.fromkeys(map(str, scripted))
-        kinds = {"scripted": [name for name in names if name != random], "random": [] if random is None else [random]}
-        for kind, some in kinds.items():
-            for entrant in entrants(some):
-                player = entrant.load(spec)
-                content = content_hash(player.arrays()) if hasattr(player, "arrays") else ""
-                self._add(player, kind, Record(self.settings.initial), content)
-
-    # members
 
     @property
     def members(self) -> list[str]:
         """Ids of those that may be drawn, the learner itself (`"current"`) left out."""
         return [id for id, member in self._members.items() if not member.retired]
-
-    @property
-    def snapshots(self) -> list[str]:
-        """Ids of the snapshots that may be drawn, oldest first."""
-        return self._of("historical")
-
-    def add_snapshot(self, policy, id: str) -> None:
-        """Freeze a copy of `policy` as member `id`; beyond `keep` snapshots the oldest leaves.
-
-        Args:
-            policy: a `workbench.policies.Policy`.
-            id: not a member's yet.
-        """
-        copy = policy.frozen_copy(id)
-        self._add(copy, "historical", Record(self.rating), content_hash(copy.arrays()))
-        for oldest in self.snapshots[: -self.settings.keep]:
-            self._members[oldest].retired = True
-            self._let_go(oldest)
 
     def player(self, member_id: str) -> Player:
         return self._member(member_id).player
@@ -165,30 +122,9 @@ class Population:
         if changed:
             raise RuntimeError(f"snapshots changed since they were frozen: {', '.join(changed)}; something trains them")
 
-    # matchmaking
-
+    @abstractmethod
     def probabilities(self) -> dict[str, float]:
         """How likely each opponent is to be drawn now; sums to 1."""
-        everyone = self.members
-        rates = [self._members[id].record.win_rate for id in everyone]
-        ratings = [self._members[id].record.rating for id in everyone]
-        ids = {CURRENT: [CURRENT], "skill_based": everyone, "pfsp": everyone}
-        ids |= {kind: self._of(kind) for kind in ("historical", "scripted", "random")}
-        settings = self.settings
-        within = {
-            "historical": lambda n: mostly_recent(n, settings.recent),
-            "skill_based": lambda n: near_in_skill(ratings, self.rating, settings.reach),
-            "pfsp": lambda n: prioritised(rates, settings.weighting),
-        }
-        classes = {
-            name: within.get(name, lambda n: np.full(n, 1 / n))(len(ids[name])) if ids[name] else () for name in CLASSES
-        }
-        blended = blend(settings.shares, classes) or {CURRENT: np.ones(1)}
-        total: dict[str, float] = {}
-        for name, probability in blended.items():
-            for id, p in zip(ids[name], probability.tolist(), strict=True):
-                total[id] = total.get(id, 0.0) + p
-        return total
 
     def draw(self, count: int, generator: np.random.Generator) -> list[str]:
         """Opponents' ids for `count` games that begin; each is owed a `record` unless it is `"current"`."""
@@ -212,10 +148,10 @@ class Population:
         if score not in (0.0, 0.5, 1.0):
             raise ValueError(f"score={score} against {member_id!r}; expected 1, .5 or 0")
         record = self._member(member_id).record
-        surplus = self.settings.k * (score - float(expected_score(self.rating, record.rating)))
+        surplus = self.k * (score - float(expected_score(self.rating, record.rating)))
         self.rating += surplus
         record.rating -= surplus
-        record.add(score, self.settings.memory)
+        record.add(score, self.memory)
         self._let_go(member_id)
 
     # looking at it
@@ -239,14 +175,14 @@ class Population:
         return pd.DataFrame(rows, columns=names).sort_values("elo", ascending=False, kind="stable", ignore_index=True)
 
     def metrics(self) -> dict[str, float]:
-        """`population/elo`, `population/size`, and of everybody met `population/win_rate/<id>`, the learner's of late,
-        with `population/games/<id>`, the number of games it rests on."""
-        metrics = {"population/elo": self.rating, "population/size": float(len(self.members))}
+        """`<prefix>/elo`, `<prefix>/size`, and of everybody met `<prefix>/win_rate/<id>`, the learner's of late, with
+        `<prefix>/games/<id>`, the number of games it rests on."""
+        metrics = {f"{self.prefix}/elo": self.rating, f"{self.prefix}/size": float(len(self.members))}
         for id in self.members:
             record = self._members[id].record
             if record.games:
-                metrics[f"population/win_rate/{id}"] = record.recent_score / record.recent_games
-                metrics[f"population/games/{id}"] = record.recent_games
+                metrics[f"{self.prefix}/win_rate/{id}"] = record.recent_score / record.recent_games
+                metrics[f"{self.prefix}/games/{id}"] = record.recent_games
         return metrics
 
     def _repr_html_(self) -> str:
@@ -266,9 +202,109 @@ class Population:
             for row in self.table().itertuples()
         ]
         names = ("member", "kind", "Elo", "games", "won / drawn / lost", "learner's win rate", "drawn with")
-        return table_html(names, rows, left=(0, 1), caption=f"Population, mode {self.settings.mode}")
+        return table_html(names, rows, left=(0, 1), caption=self.caption)
 
-    # keeping
+    # within
+
+    def _of(self, kind: str) -> list[str]:
+        return [id for id, member in self._members.items() if member.kind == kind and not member.retired]
+
+    def _member(self, id: str) -> Member:
+        if id not in self._members:
+            raise KeyError(f"no member {id!r}; members are {', '.join(self.members) or 'none'}")
+        return self._members[id]
+
+    def _add(self, member: Member) -> None:
+        id = member.player.id
+        if id in self._members or id == CURRENT:
+            raise ValueError(f"a member called {id!r} exists already; every member needs an id of its own")
+        self._members[id] = member
+
+    def _let_go(self, id: str) -> None:
+        """Forget a dropped snapshot once nobody plays it any more."""
+        member = self._members[id]
+        if member.retired and not member.record.open_games:
+            del self._members[id]
+
+
+class Population(Pool):
+    """Opponents for a learner: implements `workbench.learning.rollout.Opponents`.
+
+    >>> population = Population(scripted=["melee-mock/cpu3", "melee-mock/cpu9"], spec=env.spec)
+    >>> population.add_snapshot(policy, "v1")
+
+    Snapshots are frozen copies: `verify` compares their weights with what was frozen, and `state` does so before it
+    gives anything away.
+
+    Args:
+        settings: how opponents are chosen.
+        scripted: names or folders for `load_policy`: whoever is neither snapshot nor random, scripted or a saved policy.
+        random: name of the player of class `random`, also where it stands among `scripted`; None for nobody.
+        spec: the game, against which players from folders are checked.
+        device: for snapshots that `restore` builds.
+
+    Raises:
+        ValueError: two members of one id, or one called `"current"`.
+    """
+
+    def __init__(
+        self,
+        settings: PopulationSettings | None = None,
+        *,
+        scripted: Sequence[str] = (),
+        random: str | None = "random",
+        spec: EnvSpec | None = None,
+        device: str = "auto",
+    ):
+        self.settings = settings or PopulationSettings()
+        self.device = device
+        some = self.settings
+        super().__init__(
+            memory=some.memory,
+            k=some.k,
+            initial=some.initial,
+            prefix="population",
+            caption=f"Population, mode {some.mode}",
+        )
+        for member in scripted_members(scripted, random, spec, some.initial):
+            self._add(member)
+
+    @property
+    def snapshots(self) -> list[str]:
+        """Ids of the snapshots that may be drawn, oldest first."""
+        return self._of("historical")
+
+    def add_snapshot(self, policy, id: str) -> None:
+        """Freeze a copy of `policy` as member `id`; beyond `keep` snapshots the oldest leaves.
+
+        Args:
+            policy: a `workbench.policies.Policy`.
+            id: not a member's yet.
+        """
+        copy = policy.frozen_copy(id)
+        self._add(Member(copy, "historical", Record(self.rating), content_hash(copy.arrays())))
+        for oldest in self.snapshots[: -self.settings.keep]:
+            self._members[oldest].retired = True
+            self._let_go(oldest)
+
+    def probabilities(self) -> dict[str, float]:
+        everyone = self.members
+        rates = [self._members[id].record.win_rate for id in everyone]
+        ratings = [self._members[id].record.rating for id in everyone]
+        ids = {CURRENT: [CURRENT], "skill_based": everyone, "pfsp": everyone}
+        ids |= {kind: self._of(kind) for kind in ("historical", "scripted", "random")}
+        settings = self.settings
+        within = {
+            "historical": lambda n: mostly_recent(n, settings.recent),
+            "skill_based": lambda n: near_in_skill(ratings, self.rating, settings.reach),
+            "pfsp": lambda n: prioritised(rates, settings.weighting),
+        }
+        classes = {
+            name: dict(zip(some, within.get(name, lambda n: np.full(n, 1 / n))(len(some)).tolist(), strict=True))
+            for name, some in ids.items()
+            if some
+        }
+        return drawn_with(settings.shares, classes) or {CURRENT: 1.0}
 
     def state(self) -> tuple[dict, dict[str, np.ndarray]]:
         """All that `restore` needs: a JSON-able description, and the snapshots' weights.
@@ -313,30 +349,8 @@ class Population:
                 continue
             beneath = f"{number}/"
             weights = {name[len(beneath) :]: array for name, array in arrays.items() if name.startswith(beneath)}
-            if content_hash(weights) != entry["content"]:
-                raise ValueError(f"snapshot {id!r}: its weights are not those that were frozen; the state is damaged")
-            player = rebuild_snapshot(id, described["specs"][entry["spec"]], entry["settings"], weights, self.device)
+            spec = described["specs"][entry["spec"]]
+            player = rebuild_snapshot(id, spec, entry["settings"], weights, entry["content"], self.device)
             members[id] = Member(player, kind, record, entry["content"], entry["retired"])
         self._members = members
         self.rating = described["rating"]
-
-    # within
-
-    def _of(self, kind: str) -> list[str]:
-        return [id for id, member in self._members.items() if member.kind == kind and not member.retired]
-
-    def _member(self, id: str) -> Member:
-        if id not in self._members:
-            raise KeyError(f"no member {id!r}; members are {', '.join(self.members) or 'none'}")
-        return self._members[id]
-
-    def _add(self, player: Player, kind: str, record: Record, content: str = "") -> None:
-        if player.id in self._members or player.id == CURRENT:
-            raise ValueError(f"a member called {player.id!r} exists already; every member needs an id of its own")
-        self._members[player.id] = Member(player, kind, record, content)
-
-    def _let_go(self, id: str) -> None:
-        """Forget a dropped snapshot once nobody plays it any more."""
-        member = self._members[id]
-        if member.retired and not member.record.open_games:
-            del self._members[id]
