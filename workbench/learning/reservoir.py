@@ -10,13 +10,14 @@ arXiv 1603.01121, section 3.1.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from workbench.envs.core import EnvSpec
 from workbench.learning.rollout import Rollout
-from workbench.policies.encoders import Inputs, Layout
+from workbench.policies.encoders import Layout
 
 
 class Decisions(NamedTuple):
@@ -145,7 +146,7 @@ class Reservoir:
         reset = np.zeros((steps, count), bool)
         reset[0] = True
         starts = self.layout.starts
-        legal = tuple(options[..., first:end] for first, end in zip(starts[:-1], starts[1:], strict=True))
+        legal = tuple(options[..., first:end] for first, end in pairwise(starts))
         return Stretches(self._fields(numbers, tokens), legal, action.astype(np.int64), reset, acting, lengths)
 
     def _fields(self, numbers: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
