@@ -221,7 +221,6 @@ class OpenGames:
         """The games in which the learner decided something and that ended in this rollout, and their lengths."""
         grids, ended = _grids(rollout, self.layout), []
         for t, deciding in enumerate(rollout.deciding):
-            self._lengths[rollout.reset[t]] = 0
             rows = np.flatnonzero(deciding & (self._lengths < self.longest))
             self.left_out += int(deciding.sum()) - len(rows)
             for mine, grid in zip(self._open, grids, strict=True):
@@ -230,7 +229,8 @@ class OpenGames:
             over = np.flatnonzero(rollout.ended[t] & (self._lengths > 0))
             if len(over):
                 ended.append((*(mine[over] for mine in self._open), self._lengths[over].copy()))
-                self._lengths[over] = 0
+                for mine in (*self._open, self._lengths):
+                    mine[over] = 0
         if not ended:
             return Decisions(*(mine[:0] for mine in self._open)), self._lengths[:0]
         *entries, lengths = (np.concatenate(parts) for parts in zip(*ended, strict=True))

@@ -57,8 +57,6 @@ class NFSPSettings:
         for name in ("capacity", "longest_game", "average_updates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
-        if self.longest_game > self.capacity:
-            raise ValueError(f"longest_game={self.longest_game}, capacity={self.capacity}: not one game would fit")
 
 
 class Anticipated:
@@ -134,6 +132,8 @@ class NFSP:
             )
         remembers = average.state_size > 0
         longest = settings.longest_game if remembers else 1
+        if longest > settings.capacity:
+            raise ValueError(f"longest_game={longest}, capacity={settings.capacity}: not one game would fit")
         self.reservoir = Reservoir(env.spec, slots=settings.capacity // longest, longest=longest, seed=seed)
         self.ppo = PPO(env, best_response, ppo, Anticipated(average, settings.anticipation), seed)
         self.imitation = Imitation(average, self.reservoir, imitation)
@@ -185,12 +185,16 @@ class NFSP:
 
     def save(self, folder: str | Path) -> None:
         """Write one checkpoint with everything `restore` needs to end where an uninterrupted run would."""
+        save_checkpoint(folder, "nfsp", *self.state())
+
+    def state(self) -> tuple[dict, dict[str, np.ndarray]]:
+        """What `save` writes."""
         described, arrays = {"settings": asdict(self.settings)}, under("reservoir", self.reservoir.arrays())
         parts = {"ppo": self.ppo, "imitation": self.imitation} | ({"games": self.games} if self.games else {})
         for name, part in parts.items():
             described[name], held = part.state()
             arrays |= under(name, held)
-        save_checkpoint(folder, "nfsp", described, arrays)
+        return described, arrays
 
     def restore(self, folder: str | Path) -> None:
         """Go on from a `save`.
