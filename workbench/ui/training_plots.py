@@ -25,6 +25,8 @@ PANELS = {
     "losses/clip_fraction": "decisions clipped (share)",
     "losses/explained_variance": "explained variance of returns",
     "losses/gradient_norm": "gradient norm",
+    "average/loss": "average policy's loss (nats)",
+    "average/entropy": "average policy's entropy (nats)",
     "damping/kl": "KL from the reference (nats)",
     "damping/kl_coefficient": "coefficient of that KL",
     "damping/entropy_coefficient": "coefficient of the entropy",
