@@ -45,3 +45,11 @@ def test_both_numbers_are_drawn_and_unknown_ones_are_not():
     )
     lines = plots.exploitability_history(table).axes[0].get_lines()
     assert lines[0].get_ydata().tolist() == [0, 0] and lines[1].get_ydata().tolist() == [0.3]
+
+
+def test_two_sides_stand_at_what_they_earned():
+    table = pd.DataFrame({"opponent": ["x", "y"]} | {f"{side}{part}": [value, value + 0.1] for side, value in
+                          (("a", 0.2), ("b", -0.1)) for part in ("", " low", " high")})  # fmt: skip
+    lines = plots.side_by_side(table, ["a", "b"]).axes[0].get_lines()
+    assert [line.get_xdata().tolist() for line in lines[:2]] == [[0.2, pytest.approx(0.3)], [-0.1, 0.0]]
+    assert plots.side_by_side(table, ["a", "b"]).axes[0].get_yticklabels()[1].get_text() == "y"

@@ -41,6 +41,20 @@ def mixture(id: str, members: Mapping[str, Source], found: Equilibrium, spec: En
     return Mixture(id, players, [share / total for _, share in played])
 
 
+def chosen_mixture(source: Source | None, members: Mapping[str, Source], spec: EnvSpec) -> Mixture:
+    """A saved mixture, one player as a mixture of himself, or, of no source, all members in equal shares.
+
+    Raises:
+        ValueError: made for another env than `spec`.
+        KeyError, FileNotFoundError: there is no such player.
+    """
+    if source is None:
+        players = [Entrant(name, member).load(spec) for name, member in members.items()]
+        return Mixture("equal-shares", players, [1 / len(players)] * len(players))
+    player = loaded(source, spec)
+    return player if isinstance(player, Mixture) else Mixture(f"only-{player.id}", [player], [1.0])
+
+
 def read_summaries(files: Sequence[str | Path]) -> list[dict]:
     """`iteration_summary.json` of the iterations so far, in order.
 
@@ -89,9 +103,18 @@ def evaluate(
     """
     players = {entrant.id: entrant.source for entrant in entrants([response, opponent])}
     matches = round_robin(env_name, players, games_per_pair=games, folder=folder, **options)
-    game = EmpiricalGame.of(matches, list(players))
+    return matches, gain_of(matches, *players)
+
+
+def gain_of(matches: Matches, response: str, opponent: str) -> Gain:
+    """What one earned a game against the other.
+
+    Raises:
+        MissingPairs: they did not meet.
+    """
+    game = EmpiricalGame.of(matches, [response, opponent])
     low, high = game.intervals()
-    return matches, Gain(int(game.games[0, 1]), float(game.payoffs()[0, 1]), float(low[0, 1]), float(high[0, 1]))
+    return Gain(int(game.games[0, 1]), float(game.payoffs()[0, 1]), float(low[0, 1]), float(high[0, 1]))
 
 
 def exploitability_table(summaries: Sequence[Mapping], gains: Sequence[Sequence[float]]) -> pd.DataFrame:

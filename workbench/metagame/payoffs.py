@@ -22,6 +22,14 @@ _OUTCOMES = (-1.0, 0.0, 1.0)
 class MissingPairs(ValueError):
     """Pairs of policies that never met, named."""
 
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[str, str]]) -> MissingPairs:
+        shown = ", ".join(f"{row} against {column}" for row, column in pairs[:4])
+        more = f" and {len(pairs) - 4} more" if len(pairs) > 4 else ""
+        return cls(
+            f"no games of {shown}{more}: play them, or say missing=0.0 to take them for even, which nobody has seen"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class EmpiricalGame:
@@ -127,11 +135,7 @@ class EmpiricalGame:
             MissingPairs: some never met, and nothing was said about them.
         """
         if self.missing and missing is None:
-            shown = ", ".join(f"{row} against {column}" for row, column in self.missing[:4])
-            more = f" and {len(self.missing) - 4} more" if len(self.missing) > 4 else ""
-            raise MissingPairs(
-                f"no games of {shown}{more}: play them, or say missing=0.0 to take them for even, which nobody has seen"
-            )
+            raise MissingPairs.of(self.missing)
         total = self.counts @ self.values
         means = np.where(self.games > 0, total / np.maximum(self.games, 1), missing if missing is not None else 0.0)
         if self.symmetric:

@@ -128,3 +128,30 @@ def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") 
     axes.set_xlabel("area: share of the mixture")
     axes.set_title(title or f"{described.transitive:.0%} of the payoffs is a ranking, {described.cyclic:.0%} circles")
     return figure
+
+
+@styled
+def side_by_side(table: pd.DataFrame, sides: Sequence[str], palette: Palette | None = None, title: str = "") -> Figure:
+    """What two ways of playing earned against the same opponents, with 95% intervals.
+
+    Args:
+        table: of `workbench.metagame.side_by_side`.
+        sides: their names in it.
+    """
+    palette = palette or Palette(sides)
+    figure = new_figure(8.5, 1.8 + 0.42 * max(len(table), 3))
+    axes = figure.add_subplot()
+    shift = np.linspace(-0.14, 0.14, len(sides)) if len(sides) > 1 else [0.0]
+    for side, offset in zip(sides, shift, strict=True):
+        look, places = palette[side], np.arange(len(table)) + offset
+        axes.hlines(places, table[f"{side} low"], table[f"{side} high"], color=look.colour, linewidth=2.5, alpha=0.5)
+        axes.plot(table[side], places, linestyle="", marker=look.marker, color=look.colour, label=side)
+    labels = short_names(table["opponent"].tolist(), 30)
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    axes.set_yticks(range(len(table)), [labels[opponent] for opponent in table["opponent"]])
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("payoff a game (line: 95% interval)")
+    axes.set_title(title or f"{' and '.join(sides)} against the same opponents")
+    figure.legend(loc="outside lower center", ncols=len(sides))
+    return figure
