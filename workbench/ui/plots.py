@@ -1,7 +1,7 @@
 """All figures in one place."""
 
 from workbench.ui.data_plots import filter_summary, length_distributions
-from workbench.ui.metagame_plots import cycles, exploitability_history, mixture_history, mixture_shares
+from workbench.ui.metagame_plots import cycles, exploitability_history, mixture_history, mixture_shares, side_by_side
 from workbench.ui.style import Figure, Palette, save_figure, short_names
 from workbench.ui.tournament_plots import (
     elo_progression,
@@ -28,6 +28,7 @@ __all__ = [
     "save_figure",
     "save_tournament_figures",
     "short_names",
+    "side_by_side",
     "statistics_comparison",
     "training_curves",
     "win_rate_curves",
