@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.envs import make
-from workbench.learning import ImitationSettings, PPOSettings
-from workbench.learning.schedules import Schedule
+from workbench.learning import PPOSettings
 from workbench.metagame.exploitability import GameTree, nash_conv, policy_table
-from workbench.metagame.nfsp import NFSP, NFSPSettings
+from workbench.metagame.nfsp import NFSP, NFSPSettings, average_imitation
 from workbench.policies import Policy, PolicySettings
 
 
@@ -52,11 +51,9 @@ def trainer(name: str, frames: int, seed: int, recipe: Recipe | None = None) -> 
     ]
     ppo = PPOSettings(total_frames=frames, discount=1.0, trace=1.0, value_clip=None, **recipe.ppo)
     updates = recipe.nfsp.average_updates * -(-frames // (recipe.games * ppo.steps))
-    falling = Schedule(kind="linear", floor=0.05)
-    imitation = ImitationSettings(
-        value_weight=0.0, weight_decay=0.0, total_updates=updates, learning_rate_schedule=falling, **recipe.imitation
+    return NFSP(
+        env, *policies, recipe.nfsp, ppo=ppo, imitation=average_imitation(updates, **recipe.imitation), seed=seed
     )
-    return NFSP(env, *policies, recipe.nfsp, ppo=ppo, imitation=imitation, seed=seed)
 
 
 def nfsp_curve(name: str, frames: int, seed: int, points: int = 20, recipe: Recipe | None = None) -> pd.DataFrame:

@@ -96,6 +96,13 @@ class Reservoir:
         """Entries held."""
         return min(self.seen, self.slots)
 
+    def __repr__(self) -> str:
+        size = sum(array.nbytes for array in self._kept) / 1e6
+        kind = "decisions" if self.longest == 1 else f"games of up to {self.longest} decisions"
+        return (
+            f"Reservoir of {len(self):,} {kind}, room for {self.slots:,} ({size:,.0f} MB when full), {self.seen:,} seen"
+        )
+
     def add(self, entries: Decisions, lengths: np.ndarray | None = None) -> None:
         """Offer M entries, in order.
 

@@ -9,7 +9,13 @@ import pandas as pd
 from workbench.arena.entrants import Source, entrants
 from workbench.arena.matches import Matches
 from workbench.arena.tournament import play_pairs
-from workbench.metagame.payoffs import EmpiricalGame
+from workbench.metagame.iteration import gain_of
+from workbench.policies.registry import policy_names
+
+
+def of_the_game(env_name: str) -> list[str]:
+    """Names of the game's own scripted players, such as `kuhn/nash`; `random` alone where it has none."""
+    return [name for name in policy_names() if name.startswith(f"{env_name}/")] or ["random"]
 
 
 def held_out(
@@ -32,9 +38,7 @@ def held_out(
     matches = play_pairs(env_name, field, {(mine, other): games for other in theirs}, **options)
     rows = []
     for other in theirs:
-        score, game = matches.score(mine, other), EmpiricalGame.of(matches, [mine, other])
-        low, high = game.intervals()
-        earned = (game.payoffs()[0, 1], low[0, 1], high[0, 1])
-        rows.append((other, score.games, score.rate, score.low, score.high, *map(float, earned)))
+        score, gain = matches.score(mine, other), gain_of(matches, mine, other)
+        rows.append((other, score.games, score.rate, score.low, score.high, *gain[1:]))
     names = ["opponent", "games", "win_rate", "low", "high", "payoff", "payoff_low", "payoff_high"]
     return matches, pd.DataFrame(rows, columns=names)

@@ -17,6 +17,7 @@ both seats here, as observations say which seat it is.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from workbench.learning import PPO, Imitation, ImitationSettings, PPOSettings
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
 from workbench.learning.reservoir import OpenGames, Reservoir, decisions_of
 from workbench.learning.rollout import CURRENT
+from workbench.learning.schedules import Schedule
 from workbench.policies.core import Policy, check_spec
 
 AVERAGE = "average"
@@ -57,6 +59,18 @@ class NFSPSettings:
         for name in ("capacity", "longest_game", "average_updates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+
+
+def average_imitation(updates: int = 1000, **options) -> ImitationSettings:
+    """Imitation as an average policy needs it: no values, no decay of weights, and over so many batches a learning rate
+    that falls to a twentieth, so that at last it settles.
+
+    Args:
+        options: other fields of `ImitationSettings`.
+    """
+    falling = Schedule(kind="linear", floor=0.05)
+    defaults = {"batch_size": 512, "learning_rate": 3e-3, "learning_rate_schedule": falling, "total_updates": updates}
+    return ImitationSettings(**{**defaults, "value_weight": 0.0, "weight_decay": 0.0, **options})
 
 
 class Anticipated:
@@ -124,7 +138,7 @@ class NFSP:
         if best_response is average:
             raise ValueError("best_response and average are one policy; expected two that share no weights")
         self.settings = settings = settings or NFSPSettings()
-        imitation = imitation or ImitationSettings(batch_size=256, value_weight=0.0, weight_decay=0.0)
+        imitation = imitation or average_imitation()
         if imitation.value_weight or imitation.weighting != "all":
             raise ValueError(
                 f"imitation has value_weight={imitation.value_weight}, weighting={imitation.weighting!r}: the reservoir "
@@ -147,6 +161,11 @@ class NFSP:
     @property
     def average(self) -> Policy:
         return self.imitation.policy
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """Both, by what they are: `average` and `best_response`."""
+        return {AVERAGE: self.average, "best_response": self.best_response}
 
     @property
     def frames(self) -> int:
@@ -182,6 +201,15 @@ class NFSP:
             self.reservoir.add(decisions_of(self.ppo.rollout, self.reservoir.layout))
         else:
             self.reservoir.add(*self.games.take(self.ppo.rollout))
+
+    def save_policies(self, folders: Mapping[str, str | Path], parent: str | None = None) -> dict[str, Path]:
+        """Write both as ordinary policies, each into its folder; their lineage says how they came about."""
+        training = {"frames": self.frames, "updates": self.updates, "decisions averaged": self.reservoir.seen}
+        lineage = {"parent": parent, "trained_by": "NFSP", "anticipation": self.settings.anticipation}
+        return {
+            role: policy.save(folders[role], lineage | {"role": role}, training)
+            for role, policy in self.policies.items()
+        }
 
     def save(self, folder: str | Path) -> None:
         """Write one checkpoint with everything `restore` needs to end where an uninterrupted run would."""

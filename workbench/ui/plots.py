@@ -1,6 +1,7 @@
 """All figures in one place."""
 
 from workbench.ui.data_plots import filter_summary, length_distributions
+from workbench.ui.fictitious_plots import average_and_response, held_out_results, nash_conv_curves
 from workbench.ui.metagame_plots import cycles, exploitability_history, mixture_history, mixture_shares, side_by_side
 from workbench.ui.style import Figure, Palette, save_figure, short_names
 from workbench.ui.tournament_plots import (
@@ -15,16 +16,19 @@ from workbench.ui.training_plots import learning_over_generations, lines, traini
 __all__ = [
     "Figure",
     "Palette",
+    "average_and_response",
     "cycles",
     "elo_progression",
     "elo_rankings",
     "exploitability_history",
     "filter_summary",
+    "held_out_results",
     "learning_over_generations",
     "length_distributions",
     "lines",
     "mixture_history",
     "mixture_shares",
+    "nash_conv_curves",
     "save_figure",
     "save_tournament_figures",
     "short_names",
