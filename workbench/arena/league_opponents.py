@@ -75,7 +75,7 @@ class LeagueOpponents(Pool):
     def draw(self, count: int, generator: np.random.Generator) -> list[str]:
         drawn = super().draw(count, generator)
         for id in drawn:
-            self.met.setdefault(id, [0, 0, 0, 0])[0] += 1
+            self._count(id, 0)
         return drawn
 
     def record(self, member_id: str, score: float) -> None:
@@ -85,7 +85,7 @@ class LeagueOpponents(Pool):
         self.rating, record.rating = mine.rating, theirs.rating
         super().record(member_id, score)
         mine.rating, theirs.rating = self.rating, record.rating
-        self.met[member_id][3 - int(2 * score)] += 1
+        self._count(member_id, 3 - int(2 * score))
 
     def table(self):
         self._take_ratings()
@@ -115,6 +115,9 @@ class LeagueOpponents(Pool):
             member = self._members[kept["id"]]
             member.record, member.retired = Record(**kept["record"]), kept["retired"]
         self.met = {id: list(counts) for id, counts in described["met"].items()}
+
+    def _count(self, id: str, which: int) -> None:
+        self.met.setdefault(id, [0, 0, 0, 0])[which] += 1
 
     def _take_ratings(self) -> None:
         self.rating = self.roster[self.agent].rating

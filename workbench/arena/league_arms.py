@@ -1,0 +1,118 @@
+"""The same frames spent in several ways, for comparison: a learner with a population of some mode, and a league."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.arena.league import League, LeagueSettings, agent_names
+from workbench.arena.league_roles import MAIN, Role
+from workbench.arena.matches import Matches
+from workbench.arena.population import Population, PopulationSettings
+from workbench.envs.core import Env
+from workbench.learning.ppo import PPO, PPOSettings
+from workbench.policies.core import Policy
+
+LEAGUE = "league"
+
+
+class SelfPlay:
+    """One learner and its population, with the face of a trainer, as a `League` has: what `run_trial` asks for.
+
+    Args:
+        ppo: its opponents are the population.
+        population: gets a frozen copy of the learner every so many frames.
+        every: env steps between two of them.
+    """
+
+    def __init__(self, ppo: PPO, population: Population, every: int):
+        self.ppo, self.population, self.every = ppo, population, every
+
+    @property
+    def frames(self) -> int:
+        return self.ppo.frames
+
+    @property
+    def updates(self) -> int:
+        return self.ppo.updates
+
+    @property
+    def policy(self) -> Policy:
+        return self.ppo.policy
+
+    def update(self) -> dict[str, float]:
+        """One update, and a snapshot where it is time; what both say."""
+        before = self.frames
+        learned = self.ppo.update()
+        if self.frames // self.every > before // self.every:
+            self.population.add_snapshot(self.policy, f"v{self.updates}")
+        return learned | self.population.metrics()
+
+    def save(self, folder: str | Path) -> None:
+        self.ppo.save(folder)
+
+    def restore(self, folder: str | Path) -> None:
+        self.ppo.restore(folder)
+
+    def close(self) -> None:
+        self.ppo.env.close()
+
+
+def arm(
+    name: str,
+    make: Callable[[], Env],
+    create: Callable[[int], Policy],
+    settings: PPOSettings,
+    *,
+    roles: Mapping[str, Role],
+    agents: Mapping[str, int],
+    population: PopulationSettings,
+    league: LeagueSettings,
+    scripted: Sequence[str] = (),
+    seed: int = 0,
+) -> SelfPlay | League:
+    """A trainer by the name of its arm; all arms of a seed begin with the same weights of who they are for.
+
+    Args:
+        name: `"league"`, or a mode of `PopulationSettings`.
+        make: makes an env.
+        create: makes the policy that an agent begins as, from its number; 0 is the learner's, or the first main agent's.
+        settings: of PPO; `total_frames` are those of the whole arm.
+        roles: of the league; the main agents' `every` is how often a learner with a population is copied into it, too.
+        agents: how many of each role the league has.
+        population, league: settings of either; the mode is put in.
+        scripted: players that every arm meets.
+        seed: of everything but the weights.
+    """
+    if name == LEAGUE:
+        names = agent_names(**{role: agents[role] for role in sorted(agents, key=lambda one: one != MAIN)})
+        begins = {id: (role, create(number)) for number, (id, role) in enumerate(names.items())}
+        return League(make, begins, settings, roles=roles, league=league, scripted=scripted, seed=seed)
+    env, policy = make(), create(0)
+    pool = Population(replace(population, mode=name), scripted=scripted, random=None, spec=env.spec)
+    return SelfPlay(PPO(env, policy, settings, opponents=pool, seed=seed), pool, roles[MAIN].every)
+
+
+def scores(matches: Matches, sides: Mapping[str, Sequence[str]], others: Sequence[str] = ()) -> pd.DataFrame:
+    """What each policy of each arm won, against each other arm and some players: a row each.
+
+    Args:
+        matches: a round robin of them all.
+        sides: by arm, its policies in the order of their seeds.
+        others: ids of players of no arm.
+
+    Returns:
+        Columns arm, seed (0, 1, ...), against (an arm, or a player's id), win_rate: draws as halves, against an arm the
+        mean over its policies.
+    """
+    rows = []
+    for name, policies in sides.items():
+        met = {other: ids for other, ids in sides.items() if other != name} | {id: [id] for id in others}
+        for number, policy in enumerate(policies):
+            for against, ids in met.items():
+                rates = [matches.score(policy, id).rate for id in ids]
+                rows.append((name, number, against, sum(rates) / len(rates)))
+    return pd.DataFrame(rows, columns=["arm", "seed", "against", "win_rate"])
