@@ -150,3 +150,12 @@ def test_setup_installs_showdown(call, monkeypatch):
 
     monkeypatch.setattr(showdown, "install", lambda say: Path("/there"))
     assert "Showdown is in /there" in call("setup").output
+
+
+def test_iterations_are_generations(call, tmp_path):
+    stages = "stages: {collect: {}, judge: {generations: [3], parameters: {players: ['${collect.policy}']}}}"
+    (tmp_path / "x.yaml").write_text(stages)
+    done = call("run", "x.yaml", "generations=2", "--iterations", "3")
+    assert "--iterations 3 and generations=2: expected one of them" in str(done.exception)
+    # only a run of three generations has the stage that is wrong
+    assert "01_collect finishes with no 'policy'" in str(call("run", "x.yaml", "--iterations", "3").exception)

@@ -88,6 +88,14 @@ def run(
     webhook: Annotated[str, typer.Option(help="an http address that the JSON summary is POSTed to after the end")] = "",
     executor: _Executor = "",
     name: Annotated[str, typer.Option(help="what to call it and its folder, instead of the file's own name")] = "",
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="how many generations in all, the same as generations=N: more than a finished run had extend it, "
+            "and those that are finished are skipped",
+        ),
+    ] = None,
     output_dir: _OutputDir = Path("outputs"),
 ) -> None:
     """Run an experiment, or go on with it: finished stages are skipped, one that was cut off goes on from what it has done.
@@ -96,13 +104,14 @@ def run(
     4 if a stage was killed, 5 if out of time, 6 if paused at the hour of --until, 7 if out of disk or memory,
     130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP (its terminal was closed).
     """
-    from workbench.pipeline.launch import experiment_at, start_of
+    from workbench.pipeline.launch import experiment_at, start_of, with_iterations
     from workbench.pipeline.room import parse_size
     from workbench.pipeline.runner import run as run_experiment
     from workbench.pipeline.settings import Settings
     from workbench.pipeline.until import parse_until
 
-    loaded, output_dir = experiment_at(experiment, overrides or [], output_dir, name)
+    overrides = with_iterations(overrides or [], iterations)
+    loaded, output_dir = experiment_at(experiment, overrides, output_dir, name)
     settings = Settings(
         output_dir,
         force=tuple(force or ()),

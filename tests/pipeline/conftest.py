@@ -126,10 +126,12 @@ class Pretended:
     Args:
         ends: states by the stage's name, used up one by one; a function is called with the stage's folder and the runner's
             `tick`, and gives the state.
+        metrics: figures of each stage's results by its name, used up one by one.
     """
 
-    def __init__(self, ends=()):
+    def __init__(self, ends=(), metrics=()):
         self.ends = {name: list(listed) for name, listed in dict(ends).items()}
+        self.metrics = {name: list(listed) for name, listed in dict(metrics).items()}
         self.began: list[str] = []
 
     def __call__(self, folder, time_limit):
@@ -153,7 +155,8 @@ class Pretended:
         place = self.folder / name
         place.write_text(f"made with {self.request['inputs']}")
         made = {"path": place.relative_to("outputs/x").as_posix(), "hash": hash_path(place)}
-        result = {"artifacts": {name: made}, "metrics": {}, "provenance": {"wall_seconds": 1.0}}
+        figures = self.metrics.get(self.request["stage"]) or [{}]
+        result = {"artifacts": {name: made}, "metrics": figures.pop(0), "provenance": {"wall_seconds": 1.0}}
         write_json(self.folder / "result.json", {**result, "fingerprint": self.request["fingerprint"]})
 
     def stop(self, number):
@@ -164,9 +167,9 @@ class Pretended:
 class PretendedNights:
     """Runs experiments of pretended stages."""
 
-    def __call__(self, file, ends=(), overrides=(), **settings):
+    def __call__(self, file, ends=(), overrides=(), metrics=(), **settings):
         """The run's exit code, its entries by name (`train 1`), what began, and what was said."""
-        said, launch = io.StringIO(), Pretended(ends)
+        said, launch = io.StringIO(), Pretended(ends, metrics)
         shown = PlainView(Console(file=said, width=200))
         code = run(load_experiment(file, overrides), Settings(launch=launch, **settings), shown)
         entries = {f"{entry['stage']} {entry['generation']}": entry for entry in self.found()["stages"]}

@@ -11,6 +11,7 @@ from workbench.pipeline import runner
 from workbench.pipeline import status as states
 from workbench.pipeline.experiment import awaited
 from workbench.pipeline.files import write_json
+from workbench.pipeline.launch import with_iterations
 from workbench.pipeline.load import load_experiment
 from workbench.pipeline.status import STOP_NOTE
 from workbench.pipeline.until import parse_until, too_late
@@ -190,3 +191,73 @@ def test_waiting_for_a_retry_ends_at_the_hour_too(go, write):
     file = write({"collect": {"retries": 1, "retry_delay": "1h"}})
     code, entries, _, _ = go(file, {"collect": ["killed"]}, until=until)
     assert (code, entries["collect 1"]["state"], go.found()["state"]) == (4, "killed", "killed")
+
+
+ENDING = {**LOOP, "judge": {"generations": "last", "parameters": {"players": ["${train.policy}"]}}}
+
+
+def test_a_chain_ends_early_when_it_says_so_and_what_runs_last_still_does(go, write):
+    file = write(ENDING, generations=5, stop_when="${train.metrics.converged}")
+    code, entries, began, said = go(file, metrics={"train": [{"converged": False}, {"converged": True}]})
+    assert code == 0
+    assert began == ["collect 1", "train 1", "collect 2", "train 2", "judge 5"]
+    why = "generation 2 of 5 was the last: ${train.metrics.converged} holds (stop_when)"
+    skipped = [f"{stage} {generation}" for generation in (3, 4, 5) for stage in ("collect", "train")]
+    assert [name for name, entry in entries.items() if entry["state"] == "skipped"] == skipped
+    assert {entries[name]["why"] for name in skipped} == {why}
+    assert (go.found()["state"], go.found()["message"]) == ("finished", why) and why in said
+    assert "${train.policy}@2" in Path("outputs/x/gen_005/03_judge/leaderboard").read_text()  # the last that ran
+    again = go(file)
+    assert (again[0], again[2]) == (0, [])  # what is finished says the same again
+
+
+def test_a_chain_that_need_not_end_goes_on_and_can_be_told_not_to_end(go, write):
+    file = write(ENDING, generations=2, stop_when="${train.metrics.converged}")
+    converged = {"train": [{"converged": True}, {"converged": True}]}
+    assert go(file, metrics={"train": [{"converged": False}] * 2})[2][-2:] == ["train 2", "judge 2"]
+    assert go.found()["message"] == ""
+    assert go(file, metrics=converged, force=("train",))[2] == ["train 1", "judge 2"]
+    _, entries, began, _ = go(file, overrides=["stop_when=null"])
+    assert (entries["train 2"]["state"], began) == ("up to date", ["judge 2"])  # as the first run had made it
+
+
+def test_a_failed_stage_ends_no_chain_early(go, write):
+    file = write(ENDING, generations=2, stop_when="${train.metrics.converged}")
+    code, entries, began, _ = go(file, {"train": ["failed"]}, metrics={"train": [{"converged": True}]}, keep_going=True)
+    assert (code, began) == (1, ["collect 1", "train 1"])
+    assert entries["collect 2"]["state"] == "blocked"
+
+
+@pytest.mark.parametrize(
+    ("stop_when", "problem"),
+    [
+        ("${trian.metrics.converged}", "no stage 'trian'; did you mean 'train'?"),
+        ("${train.policy}", "expected a figure of a generation, ${train.metrics.<name>}"),
+        ("${previous.train.metrics.converged}", "expected a figure of a generation"),
+        ("true", "expected a figure of a stage, such as"),
+    ],
+)
+def test_what_a_chain_may_end_by_is_checked_before_it_begins(write, stop_when, problem):
+    with pytest.raises(ValueError, match="stop_when: ") as error:
+        load_experiment(write(ENDING, generations=2, stop_when=stop_when))
+    assert problem in str(error.value)
+
+
+def test_a_figure_that_is_neither_true_nor_false_is_named(go, write):
+    file = write(ENDING, generations=2, stop_when="${train.metrics.converged}")
+    with pytest.raises(ValueError, match="stop_when: "):
+        go(file, metrics={"train": [{"converged": "perhaps"}]})
+    with pytest.raises(ValueError, match=r"stop_when: .* train finished with no 'converged'"):
+        go(file, metrics={"train": [{}]}, force=("train",))
+
+
+def test_iterations_extend_a_finished_run(go, write):
+    file = write(LOOP, generations=1)
+    assert go(file)[2] == ["collect 1", "train 1", "judge 1"]
+    code, entries, began, _ = go(file, overrides=with_iterations([], 3))
+    assert (code, began[0], len(began)) == (0, "collect 2", 6)
+    assert entries["train 1"]["state"] == "up to date" and entries["train 3"]["state"] == "finished"
+    assert with_iterations(["a.b=1"], None) == ["a.b=1"]
+    assert with_iterations(["generations=3", "a.b=1"], 3) == ["a.b=1", "generations=3"]
+    with pytest.raises(ValueError, match="--iterations 4 and generations=3: expected one of them"):
+        with_iterations(["generations=3"], 4)

@@ -25,6 +25,7 @@ class StagePlan:
         parameters: as written, references and all; shared ones laid under.
         initial: laid over `parameters` in the first generation.
         generations: in which it runs.
+        closing: whether it runs after all generations (`generations: last`), also where `stop_when` has ended them early.
         when: what must be true for it to run; None always.
         artifacts: names it hands on; None where the notebook does not let them be told.
         time_limit: seconds, None without one; of each attempt.
@@ -41,6 +42,7 @@ class StagePlan:
     parameters: dict[str, Any]
     initial: dict[str, Any]
     generations: tuple[int, ...]
+    closing: bool = False
     when: Any = None
     artifacts: frozenset[str] | None = None
     time_limit: float | None = None
@@ -52,13 +54,17 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Chain:
-    """Stages in order, repeated for generations; its name is empty where the experiment has only one."""
+    """Stages in order, repeated for generations; its name is empty where the experiment has only one.
+
+    `stop_when` is what ends them early: no generation begins after one for which it holds. None: nothing does.
+    """
 
     name: str
     generations: int
     shared: dict[str, Any]
     stages: dict[str, StagePlan]
     description: str = ""
+    stop_when: Any = None
 
 
 @dataclass(frozen=True)
@@ -179,8 +185,9 @@ def resolve_parameters(
         if not made:
             raise ExperimentError(f"stage {stage.name}: {reference.text}: stage {target.name!r} has no result yet")
         chosen = made if reference.reach == EVERY else made[-1:]
+        where = f"stage {stage.name}"
         found = [
-            _artifact(results[target.name, number], reference, stage, place, (inputs, paths), number)
+            _artifact(results[target.name, number], reference, where, place, (inputs, paths), number)
             for number in chosen
         ]
         return found if reference.reach == EVERY else found[0]
@@ -193,7 +200,33 @@ def resolve_parameters(
         raise ExperimentError(f"stage {stage.name}: {error}") from None
 
 
-def _artifact(result: dict, reference: Reference, stage: StagePlan, place, noted: tuple[dict, dict], generation: int):
+def is_over(experiment: Experiment, chain: Chain, generation: int, results: dict[tuple[str, int], dict]) -> bool:
+    """Whether a chain's `stop_when` holds after a generation; it does not while nothing it refers to has a result.
+
+    Args:
+        results: as of `resolve_parameters`.
+
+    Raises:
+        ExperimentError: a figure that the stage referred to did not finish with, or that is neither true nor false.
+    """
+    if chain.stop_when is None:
+        return False
+
+    def look_up(reference: Reference):
+        if reference.is_constant:
+            return constant(reference, chain, generation, experiment.name)
+        return _artifact(results[reference.stage, generation], reference, "stop_when", None, ({}, {}), generation)
+
+    asked = [reference.stage for reference in find_references(chain.stop_when) if not reference.is_constant]
+    if any((stage, generation) not in results for stage in asked):
+        return False
+    try:
+        return truth(substitute(chain.stop_when, look_up))
+    except ParameterError as error:
+        raise ExperimentError(f"stop_when: {error}") from None
+
+
+def _artifact(result: dict, reference: Reference, where: str, place, noted: tuple[dict, dict], generation: int):
     if reference.path[0] == METRICS:
         found: Any = result["metrics"]
         keys = reference.path[1:]
@@ -208,7 +241,7 @@ def _artifact(result: dict, reference: Reference, stage: StagePlan, place, noted
         except (KeyError, IndexError, TypeError):
             known = found if isinstance(found, dict) else [f"0 to {len(found) - 1}"] if isinstance(found, list) else []
             raise ExperimentError(
-                f"stage {stage.name}: {reference.text}: {reference.stage} finished with no {key!r}; {nearest(key, known)}"
+                f"{where}: {reference.text}: {reference.stage} finished with no {key!r}; {nearest(key, known)}"
             ) from None
     return found if reference.path[0] == METRICS else _placed(found, place, noted, f"{reference.text}@{generation}")
 

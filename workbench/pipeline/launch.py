@@ -35,6 +35,21 @@ def experiment_at(place: Path, overrides: list[str], output_dir: Path, name: str
     return replace(loaded, name=folder.name), Path(place).parent if place.name == folder.name else folder.parent
 
 
+def with_iterations(overrides: list[str], iterations: int | None) -> list[str]:
+    """The overrides of a command line with what `--iterations` says, `generations=N`, among them.
+
+    Raises:
+        ExperimentError: they say how many generations already, and another number.
+    """
+    if iterations is None:
+        return overrides
+    said = f"generations={iterations}"
+    other = [text for text in overrides if text.replace(" ", "").startswith("generations=") and text != said]
+    if other:
+        raise ExperimentError(f"--iterations {iterations} and {other[0]}: expected one of them")
+    return [*(text for text in overrides if text != said), said]
+
+
 def start_of(
     output_dir: Path, executor: str = "", *, force: tuple[str, ...] = (), keep_results: bool = False
 ) -> Start | None:

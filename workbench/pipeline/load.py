@@ -18,6 +18,10 @@
 `time_limit`, `cell_time_limit`, `retries`, `retry_delay` and `wandb` may stand at the top and then hold for all stages.
 A stage that was interrupted, by a person or by `--until`, is not retried.
 
+A stage of `generations: first` (or `once: true`) runs before all others of its chain's later generations, one of
+`generations: last` after all of them. `stop_when: ${train.metrics.converged}` ends a chain early: after a generation for
+which it holds the following ones are skipped, and what runs last follows.
+
 Several games in one file: `chains:`, each with `generations`, `shared` and `stages` of its own.
 """
 
@@ -55,8 +59,8 @@ from workbench.pipeline.wandb_mirror import MODES
 
 SET_BY_RUNNER = "output_dir"
 _CONTROL = ("time_limit", "cell_time_limit", "retries", "retry_delay", "wandb")
-_TOP = ("name", "description", "generations", "shared", "stages", "chains", *_CONTROL)
-_CHAIN = ("generations", "shared", "stages", "description")
+_TOP = ("name", "description", "generations", "stop_when", "shared", "stages", "chains", *_CONTROL)
+_CHAIN = ("generations", "stop_when", "shared", "stages", "description")
 _STAGE = ("notebook", "parameters", "initial", "generations", "once", "when", "description", *_CONTROL)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -130,13 +134,14 @@ class _Reader:
             )
             return {}
         if "stages" in document:
-            plain = {key: document[key] for key in ("generations", "stages") if key in document}
+            plain = {key: document[key] for key in ("generations", "stop_when", "stages") if key in document}
             return {"": {**plain, "shared": {}}}
         chains = {}
         for name, chain in self._mapping(document["chains"], "chains").items():
             chain = self._mapping(chain, f"chain {name}")
             self._known(chain, _CHAIN, f"chain {name}")
-            chains[str(name)] = {"generations": document.get("generations", Plain("1")), "shared": {}, **chain}
+            above = {"generations": document.get("generations", Plain("1")), "stop_when": document.get("stop_when")}
+            chains[str(name)] = {**above, "shared": {}, **chain}
         return chains
 
     # -- overrides -------------------------------------------------------------------------------------------------
@@ -155,9 +160,9 @@ class _Reader:
             self._override_one(text, keys, value, within)
 
     def _override_one(self, text: str, keys: list[str], value, chains: dict[str, dict]) -> None:
-        if keys == ["generations"]:
+        if keys in (["generations"], ["stop_when"]):
             for chain in chains.values():
-                chain["generations"] = value
+                chain[keys[0]] = value
             return
         if len(keys) == 1 and keys[0] in _CONTROL:
             self.control[keys[0]] = value
@@ -223,7 +228,8 @@ class _Reader:
                 stages[key] = stage
         if not chain["stages"]:
             self.problems.append(f"{self.file}: {where}stages: there are none")
-        built = Chain(name, generations, resolve(shared), stages, str(chain.get("description", "")))
+        stop_when = None if resolve(chain.get("stop_when")) is None else chain["stop_when"]
+        built = Chain(name, generations, resolve(shared), stages, str(chain.get("description", "")), stop_when)
         for key in shared:
             if stages and not any(key in stage.schema for stage in stages.values()):
                 known = {parameter for stage in stages.values() for parameter in stage.schema.parameters}
@@ -233,6 +239,7 @@ class _Reader:
         if not self.problems:
             for stage in stages.values():
                 self._check(built, stage, f"{where}stage {stage.name}")
+            self.problems += [f"{self.file}: {where}stop_when: {problem}" for problem in _check_stop(built)]
         return built
 
     def _stage(self, name: str, written: dict, shared: dict, generations: int, where: str) -> StagePlan | None:
@@ -267,6 +274,7 @@ class _Reader:
             parameters=laid,
             initial=initial,
             generations=self._generations(written, generations, where),
+            closing=resolve(written.get("generations")) == "last",
             when=written.get("when"),
             artifacts=None if artifacts is None else frozenset(artifacts),
             **self._limits({**self.control, **written}, where),
@@ -384,3 +392,21 @@ def _check_reference(reference: Reference, chain: Chain, stage: StagePlan, gener
     if artifact != METRICS and target.artifacts is not None and artifact not in target.artifacts:
         return f"{target.notebook.stem} finishes with no {artifact!r}; {nearest(artifact, sorted(target.artifacts))}"
     return ""
+
+
+def _check_stop(chain: Chain) -> list[str]:
+    """What is wrong with a chain's `stop_when`, in words."""
+    found = find_references(chain.stop_when)
+    if chain.stop_when is not None and not any(not reference.is_constant for reference in found):
+        return [f"expected a figure of a stage, such as ${{train.metrics.converged}}, got {chain.stop_when!r}"]
+    problems = []
+    for reference in found:
+        if reference.is_constant:
+            continue
+        if reference.stage not in chain.stages:
+            problems.append(f"{reference.text}: no stage {reference.stage!r}; {nearest(reference.stage, chain.stages)}")
+        elif reference.reach or reference.path[:1] != (METRICS,) or len(reference.path) < 2:
+            problems.append(
+                f"{reference.text}: expected a figure of a generation, ${{{reference.stage}.{METRICS}.<name>}}"
+            )
+    return problems

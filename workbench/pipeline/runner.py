@@ -20,6 +20,7 @@ from workbench.pipeline.experiment import (
     Resolved,
     StagePlan,
     awaited,
+    is_over,
     resolve_parameters,
 )
 from workbench.pipeline.files import read_json, reserve
@@ -97,6 +98,7 @@ class _Run:
         self.results: dict[str, dict[tuple[str, int], dict]] = {chain.name: {} for chain in experiment.chains}
         self.record = Record(experiment, folder, shown.say)
         self.room = Room(folder, settings.min_disk, settings.min_memory)
+        self.over: dict[str, int] = {}  # by chain, the generation after which its `stop_when` held
         self.begun, self.stop = False, None  # whether anything was written down; the _Stop that ended it
         self._starting, self._asked = False, None  # a signal that comes while a process starts waits for it
 
@@ -138,7 +140,8 @@ class _Run:
     def _verdict(self) -> tuple[str, str]:
         """The state the run ends in, and why, in words."""
         if all(entry["state"] in DONE for entry in self.record.entries):
-            return states.FINISHED, ""  # also where it was asked to stop just then
+            ended = [self._why_over(chain) for chain in self.experiment.chains if chain.name in self.over]
+            return states.FINISHED, "; ".join(ended)  # also where it was asked to stop just then
         failed = next((entry["state"] for entry in self.record.entries if entry["state"] in _RETRIED), None)
         reason = self.stop.reason if self.stop else ""
         if self.stop and (failed is None or self.stop.state == states.INTERRUPTED):
@@ -150,11 +153,27 @@ class _Run:
 
     def _go(self) -> None:
         for (chain, generation, stage), entry in zip(self.experiment.runs(), self.record.entries, strict=True):
+            if not stage.closing and self._is_over(chain, generation):
+                entry.update(state=SKIPPED, why=self._why_over(chain))
+                self.show.stage_ended(title_of(entry, self.experiment), SKIPPED, 0, entry["why"])
+                continue
             if self._stands_in_the_way(chain, generation, stage, entry):
                 continue
             self._stage(chain, generation, stage, entry)
             if entry["state"] not in (*DONE, PENDING) and not self.settings.keep_going:
                 return
+
+    def _is_over(self, chain: Chain, generation: int) -> bool:
+        """Whether the chain ended with an earlier generation."""
+        before = generation - 1
+        if chain.name not in self.over and is_over(self.experiment, chain, before, self.results[chain.name]):
+            self.over[chain.name] = before
+        return chain.name in self.over and generation > self.over[chain.name]
+
+    def _why_over(self, chain: Chain) -> str:
+        name = f"{chain.name}: " if chain.name else ""
+        last = f"generation {self.over[chain.name]} of {chain.generations} was the last"
+        return f"{name}{last}: {chain.stop_when} holds (stop_when)"
 
     def _stands_in_the_way(self, chain: Chain, generation: int, stage: StagePlan, entry: dict) -> bool:
         """Whether something that a stage refers to failed, or was not begun; noted in its entry."""
