@@ -42,6 +42,6 @@ def test_the_verdict_names_the_bound_who_tells_them_apart_and_what_is_exact():
     table = pd.DataFrame({"opponent": ["x", "y"], "low": [-0.1, 0.2], "high": [0.1, 0.4]})
     gains = {"mixture-5": Gain(500, 0.2, 0.1, 0.3), "distilled": Gain(500, 0.0, -0.1, 0.1)}
     said = metagame.comparison_verdict(gains, "fresh", Gain(500, 0.01, -0.1, 0.1), {"mixture-5": 0.25}, table)
-    assert "mixture-5, over 500 held-out games: the mixture can be exploited by at least that much" in said
+    assert "mixture-5, over 500 held-out games: mixture-5 can be exploited by at least that much" in said
     assert "was trained against mixture-5: of distilled it may show less" in said
     assert "not told apart from even play" in said and "told apart by 1: y." in said and "mixture-5 by 0.2500" in said

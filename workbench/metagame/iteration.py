@@ -151,13 +151,13 @@ def verdict(response: str, opponent: str, gain: Gain) -> str:
     """In plain words, what a best response's held-out games say about the mixture."""
     seen = f"{response} earns {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] a game against {opponent}, over {gain.games} held-out games"
     if gain.low > 0:
-        return f"{seen}: the mixture can be exploited by at least that much."
+        return f"{seen}: {opponent} can be exploited by at least that much."
     if gain.high < 0:
         return (
-            f"{seen}: it lost, so it is no best response. Nothing follows about how far the mixture can be exploited; "
+            f"{seen}: it lost, so it is no best response. Nothing follows about how far {opponent} can be exploited; "
             "train longer, or from a stronger start."
         )
     return (
-        f"{seen}, which even play would give as well: either the mixture is hard to exploit, or the response learned too "
+        f"{seen}, which even play would give as well: either {opponent} is hard to exploit, or the response learned too "
         "little; its training curve tells which."
     )
