@@ -255,6 +255,17 @@ class League:
         learning = {id: agent.policy for id, agent in self.agents.items()}
         return {id: self.roster[id].player for id in self.roster.copies} | learning
 
+    def save_players(self, folder: str | Path) -> dict[str, Path]:
+        """Write each of `players` into a folder of its own beneath `folder`; returns them by id."""
+        joined = {one["id"]: one for one in self.roster.joined}
+        places = {}
+        for id, policy in self.players().items():
+            role, parent = joined[id]["role"], joined[id]["parent"] or None
+            lineage = {"trained_by": f"PPO in a league, as {role}", "parent": parent}
+            frames = joined[id]["frames"] if parent else self.frames
+            places[id] = policy.save(Path(folder) / id, lineage=lineage, training={"frames of the league": frames})
+        return places
+
     def met(self) -> pd.DataFrame:
         """Who met whom over the whole training, a row an agent and opponent, `"current"` being itself.
 

@@ -2,6 +2,7 @@
 
 from workbench.ui.data_plots import filter_summary, length_distributions
 from workbench.ui.fictitious_plots import average_and_response, held_out_results, nash_conv_curves
+from workbench.ui.league_plots import arms_against, arms_over_frames, league_growth, league_matches
 from workbench.ui.metagame_plots import cycles, exploitability_history, mixture_history, mixture_shares, side_by_side
 from workbench.ui.style import Figure, Palette, save_figure, short_names
 from workbench.ui.tournament_plots import (
@@ -16,6 +17,8 @@ from workbench.ui.training_plots import learning_over_generations, lines, traini
 __all__ = [
     "Figure",
     "Palette",
+    "arms_against",
+    "arms_over_frames",
     "average_and_response",
     "cycles",
     "elo_progression",
@@ -23,6 +26,8 @@ __all__ = [
     "exploitability_history",
     "filter_summary",
     "held_out_results",
+    "league_growth",
+    "league_matches",
     "learning_over_generations",
     "length_distributions",
     "lines",
