@@ -36,6 +36,14 @@ SHORT = {
     "06_finetune": {"env": "leduc", "epochs": 40, "updates_per_epoch": 10, "hidden": [32], "batch_size": 16},
     "07_tournament": {"env": "leduc", "players": ["random", "leduc/call", "leduc/fold", "leduc/raise"], "games_per_pair": 4000},
     "08_ratings": {"bootstraps": 100},
+    "10_meta_game": {
+        "env": "kuhn", "policies": ["random", "kuhn/bet", "kuhn/pass"], "games_per_pair": 100, "further_games": 100,
+        "resampled": 50,
+    },
+    "11_best_response": {
+        "env": "kuhn", "mixture": "kuhn/bet", "games": 64, "timesteps": 200_000, "rollout_length": 16, "hidden": [16],
+    },
+    "13_damping": {"games": 64, "seeds": 2, "timesteps": 40_000, "hidden": [16]},
 }  # fmt: skip
 INPUTS = {
     "05_filter": ("dataset", "recorded"),
@@ -47,6 +55,8 @@ STOPPED = {  # where each works long, and what it shows meanwhile
     "04_collect": ("wb.collect(", BAR),
     "06_finetune": ("while imitation.progress < 1", CURVES),
     "07_tournament": ("wb.round_robin(", BAR),
+    "11_best_response": ("while ppo.frames < timesteps", CURVES),
+    "13_damping": ("run_trial(", CURVES),
 }
 
 
