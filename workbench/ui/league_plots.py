@@ -160,7 +160,7 @@ def arms_over_frames(
     left.legend()
     left.set_title(title or f"{axis}, each seed and the mean")
     right.set_xticks(range(len(arms)), arms, rotation=20, ha="right")
-    right.set_xlim(-0.5, len(arms) - 0.5)
+    right.set_xlim(-0.8, len(arms) - 0.5)
     right.grid(axis="x", visible=False)
     right.set_title("At the end (95% over seeds)")
     return figure

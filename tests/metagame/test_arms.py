@@ -1,0 +1,27 @@
+"""Arms held against each other, worked by hand."""
+
+import pytest
+
+from workbench.metagame.arms import compare_arms
+
+
+def test_differences_are_by_seed():
+    # differences -.4 and -.2: mean -.3, deviation .1 x sqrt(2), error .1, t of one degree of freedom 12.7062
+    found = compare_arms({"mix": [0.6, 0.5], "pfsp": [0.1, 0.3], "league": [0.2, 0.3]})
+    assert list(found.index) == ["mix", "pfsp", "league", "league less mix", "league less pfsp"]
+    assert found["mean"].tolist() == pytest.approx([0.55, 0.2, 0.25, -0.3, 0.05])
+    assert found.loc["league less mix", ["low", "high"]].tolist() == pytest.approx(
+        [-0.3 - 1.27062, -0.3 + 1.27062], abs=1e-5
+    )
+    assert found.loc["mix", ["seed 1", "seed 2"]].tolist() == [0.6, 0.5] and found.loc["mix", "seeds"] == 2
+
+
+def test_one_arm_has_nothing_to_be_held_against():
+    assert list(compare_arms({"league": [0.2]}).index) == ["league"]
+
+
+def test_arms_need_as_many_seeds():
+    with pytest.raises(ValueError, match="1 and 2 figures"):
+        compare_arms({"mix": [0.1, 0.2], "league": [0.1]})
+    with pytest.raises(ValueError, match="no arms"):
+        compare_arms({})
