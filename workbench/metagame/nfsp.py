@@ -27,6 +27,7 @@ from workbench.envs.core import Env
 from workbench.envs.players import Player
 from workbench.learning import PPO, Imitation, ImitationSettings, PPOSettings
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
+from workbench.learning.exploration import towards_uniform
 from workbench.learning.reservoir import OpenGames, Reservoir, decisions_of
 from workbench.learning.rollout import CURRENT
 from workbench.learning.schedules import Schedule
@@ -46,12 +47,15 @@ class NFSPSettings:
         longest_game: decisions kept of a player's game, its first ones, for average policies with memory: they learn
             from whole games, of which `capacity // longest_game` fit. Others learn from single decisions.
         average_updates: batches that the average policy learns from after each rollout.
+        exploration: weight of what keeps the best response's given-up options alive (see
+            `learning.exploration.towards_uniform`), in place of the paper's epsilon-greedy play.
     """
 
     anticipation: float = 0.1
     capacity: int = 200_000
     longest_game: int = 256
     average_updates: int = 8
+    exploration: float = 0.01
 
     def __post_init__(self):
         if not 0 <= self.anticipation <= 1:
@@ -149,7 +153,10 @@ class NFSP:
         if longest > settings.capacity:
             raise ValueError(f"longest_game={longest}, capacity={settings.capacity}: not one game would fit")
         self.reservoir = Reservoir(env.spec, slots=settings.capacity // longest, longest=longest, seed=seed)
-        self.ppo = PPO(env, best_response, ppo, Anticipated(average, settings.anticipation), seed)
+        exploration = (
+            towards_uniform(best_response.layout.starts, settings.exploration) if settings.exploration else None
+        )
+        self.ppo = PPO(env, best_response, ppo, Anticipated(average, settings.anticipation), seed, exploration)
         self.imitation = Imitation(average, self.reservoir, imitation)
         rows = env.batch_size * len(self.ppo.collector.seats)
         self.games = OpenGames(average.layout, rows, longest) if remembers else None
