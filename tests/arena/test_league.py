@@ -31,6 +31,7 @@ def league(
     **options,
 ) -> League:
     spec, network = env_spec(env), PolicySettings(backbone=backbone, hidden=(4,), memory=4)
+    held = options.pop("damping", "baseline")
     begins = {
         id: (role, Policy.create(spec, network, seed=0 if alike else number, device="cpu"))
         for number, (id, role) in enumerate(agent_names(**agents).items())
@@ -38,7 +39,7 @@ def league(
     settings = PPOSettings(steps=8, epochs=1, minibatches=2, learning_rate=1e-2, total_frames=100 * TURN)
     return League(
         lambda: make(env, 16), begins, settings, roles=league_roles(every=every, changes=changes),
-        league=LeagueSettings(**options), scripted=scripted, seed=3, device="cpu",
+        league=LeagueSettings(**options), scripted=scripted, damping=held, seed=3, device="cpu",
     )  # fmt: skip
 
 
@@ -270,7 +271,14 @@ def test_gone_on_with_it_ends_bit_for_bit_the_same(tmp_path):
             "league_exploiter": {"reset": 0.5, "earliest": 0, "every": 2 * TURN},
         }
         return league(
-            "kuhn", every=2 * TURN, changes=changes, backbone="gru", scripted=["kuhn/bet"], keep=4, prune="weakest"
+            "kuhn",
+            every=2 * TURN,
+            changes=changes,
+            backbone="gru",
+            scripted=["kuhn/bet"],
+            keep=4,
+            prune="weakest",
+            damping="damped",
         )
 
     whole = run_trial(begin(), 40 * TURN, tmp_path / "whole", save_every=7, measurements=1)

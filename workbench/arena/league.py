@@ -24,6 +24,7 @@ from workbench.arena.members import scripted_members
 from workbench.arena.parallel import pair_seed
 from workbench.envs.core import Env
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
+from workbench.learning.damping import Damping
 from workbench.learning.ppo import PPO, PPOSettings
 from workbench.markup import Cell, table_html
 from workbench.policies.core import Policy
@@ -109,6 +110,7 @@ class League:
         roles: by name; by default AlphaStar's.
         league: what holds for all.
         scripted, random: players that are in the league from the beginning, see `Population`.
+        damping: preset by which every agent is held to the policy that it begins as; `"baseline"`: not at all.
         seed: of everything.
         device: for copies that `restore` builds.
 
@@ -127,11 +129,12 @@ class League:
         league: LeagueSettings | None = None,
         scripted: Sequence[str] = (),
         random: str | None = None,
+        damping: str = "baseline",
         seed: int = 0,
         device: str = "auto",
     ):
         self.settings, self.league = settings or PPOSettings(), league or LeagueSettings()
-        self.seed, self.device = seed, device
+        self.seed, self.device, self.damping = seed, device, damping
         self.roles = dict(roles or league_roles())
         _check(agents, self.roles, self.league)
         self.generator = np.random.default_rng(pair_seed(seed, "league", "resets"))
@@ -146,7 +149,7 @@ class League:
                 if other != id:
                     opponents.join(other)
             own = replace(self.settings, total_frames=max(1, round(self.settings.total_frames * rule.pace / total)))
-            ppo = PPO(make(), policy, own, opponents=opponents, seed=pair_seed(seed, "league", id))
+            ppo = self._trainer(id, 0, make(), policy, own, opponents)
             self.agents[id] = Agent(id, role, rule, policy, self.roster.copy_of(policy), opponents, ppo)
 
     # training
@@ -218,9 +221,13 @@ class League:
         agent.policy.load_arrays(start.player.arrays())
         agent.opponents.begin_anew()
         self.roster[agent.id].rating = start.rating
-        old, seed = agent.ppo, pair_seed(self.seed, "league", agent.id, agent.resets)
-        agent.ppo = PPO(old.env, agent.policy, old.settings, opponents=agent.opponents, seed=seed)
+        old = agent.ppo
+        agent.ppo = self._trainer(agent.id, agent.resets, old.env, agent.policy, old.settings, agent.opponents)
         agent.ppo.frames, agent.ppo.decisions, agent.ppo.updates = old.frames, old.decisions, old.updates
+
+    def _trainer(self, id: str, resets: int, env: Env, policy: Policy, settings: PPOSettings, opponents) -> PPO:
+        seed, damping = pair_seed(self.seed, "league", id, resets), Damping.named(self.damping, policy)
+        return PPO(env, policy, settings, opponents=opponents, seed=seed, damping=damping)
 
     def _prune(self) -> None:
         """Retire copies beyond `keep`, and let go of retired ones that nobody plays any more."""

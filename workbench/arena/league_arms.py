@@ -13,6 +13,7 @@ from workbench.arena.league_roles import MAIN, Role
 from workbench.arena.matches import Matches
 from workbench.arena.population import Population, PopulationSettings
 from workbench.envs.core import Env
+from workbench.learning.damping import Damping
 from workbench.learning.ppo import PPO, PPOSettings
 from workbench.policies.core import Policy
 
@@ -72,6 +73,7 @@ def arm(
     population: PopulationSettings,
     league: LeagueSettings,
     scripted: Sequence[str] = (),
+    damping: str = "baseline",
     seed: int = 0,
 ) -> SelfPlay | League:
     """A trainer by the name of its arm; all arms of a seed begin with the same weights of who they are for.
@@ -85,15 +87,17 @@ def arm(
         agents: how many of each role the league has.
         population, league: settings of either; the mode is put in.
         scripted: players that every arm meets.
+        damping: preset by which every learner is held to the policy that it begins as; `"baseline"`: not at all.
         seed: of everything but the weights.
     """
     if name == LEAGUE:
         names = agent_names(**{role: agents[role] for role in sorted(agents, key=lambda one: one != MAIN)})
         begins = {id: (role, create(number)) for number, (id, role) in enumerate(names.items())}
-        return League(make, begins, settings, roles=roles, league=league, scripted=scripted, seed=seed)
+        return League(make, begins, settings, roles=roles, league=league, scripted=scripted, damping=damping, seed=seed)
     env, policy = make(), create(0)
     pool = Population(replace(population, mode=name), scripted=scripted, random=None, spec=env.spec)
-    return SelfPlay(PPO(env, policy, settings, opponents=pool, seed=seed), pool, roles[MAIN].every)
+    held = Damping.named(damping, policy)
+    return SelfPlay(PPO(env, policy, settings, opponents=pool, seed=seed, damping=held), pool, roles[MAIN].every)
 
 
 def scores(matches: Matches, sides: Mapping[str, Sequence[str]], others: Sequence[str] = ()) -> pd.DataFrame:
