@@ -44,6 +44,7 @@ SHORT = {
         "env": "kuhn", "mixture": "kuhn/bet", "games": 64, "timesteps": 200_000, "rollout_length": 16, "hidden": [16],
     },
     "13_damping": {"games": 64, "seeds": 2, "timesteps": 40_000, "hidden": [16]},
+    "15_league": {"games": 32, "seeds": 1, "timesteps": 40_000, "hidden": [16], "snapshot_frames": 5000, "member_games": 4},
 }  # fmt: skip
 INPUTS = {
     "05_filter": ("dataset", "recorded"),
@@ -57,6 +58,7 @@ STOPPED = {  # where each works long, and what it shows meanwhile
     "07_tournament": ("wb.round_robin(", BAR),
     "11_best_response": ("while ppo.frames < timesteps", CURVES),
     "13_damping": ("run_trial(", CURVES),
+    "15_league": ("run_trial(", BAR),
 }
 
 
