@@ -87,7 +87,8 @@ class Reservoir:
             raise ValueError(f"slots={slots}, longest={longest}: expected at least 1")
         self.spec, self.slots, self.longest = spec, slots, longest
         self.layout = Layout(spec)
-        self.generator = np.random.default_rng(seed)
+        # whoever plays may have been given the same seed
+        self.generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
         self.seen = 0
         self._kept = empty_decisions(self.layout, slots, longest)
         self._lengths = np.zeros(slots, np.int32)

@@ -24,8 +24,7 @@ def average_and_response(metrics: Metrics, title: str = "") -> Figure:
     frame = metrics if isinstance(metrics, pd.DataFrame) else pd.DataFrame(list(metrics))
     names = [f"{_PREFIX}{name}" for name in _LOOKS]
     if not set(names) <= set(frame.columns):
-        title = title or "How often the best response beats the average, in training"
-        return win_rate_curves(frame, prefix="charts/win_rate/", opponents=["average"], title=title)
+        return win_rate_curves(frame, title=title or "How often the best response beats the average, in training")
     curve = frame[["step", *names]].dropna().rename(columns=lambda name: name.removeprefix(_PREFIX))
     return nash_conv_curves(curve.rename(columns={"step": "frames"}), title=title)
 
