@@ -7,6 +7,7 @@ from workbench.metagame.files import population_table, write_iteration
 from workbench.metagame.growth import play_population
 from workbench.metagame.iteration import (
     chosen_mixture,
+    equal_shares,
     evaluate,
     exploitability_table,
     gain_of,
@@ -18,36 +19,66 @@ from workbench.metagame.iteration import (
 )
 from workbench.metagame.offline import distil, offline_settings, respond_offline
 from workbench.metagame.payoffs import EmpiricalGame, MissingPairs
+from workbench.metagame.pipelined import Pipeline, plan_levels
+from workbench.metagame.responses import (
+    Responses,
+    converged,
+    curves_by_response,
+    hold_out,
+    judge,
+    judged_table,
+    named_metrics,
+    plan_responses,
+    plans_table,
+    training_opponents,
+)
+from workbench.metagame.selectors import RECTIFIED_WARNING, save_selections, select_opponents
 from workbench.metagame.solvers import Profile, gap, solve, solver_names
 
 __all__ = [
+    "RECTIFIED_WARNING",
     "EmpiricalGame",
     "Equilibrium",
     "MissingPairs",
+    "Pipeline",
     "Profile",
+    "Responses",
     "chosen_mixture",
     "comparison_verdict",
+    "converged",
+    "curves_by_response",
     "distil",
+    "equal_shares",
     "equilibrium",
     "evaluate",
     "exact_exploitability",
     "exploitability_table",
     "gain_of",
     "gap",
+    "hold_out",
+    "judge",
+    "judged_table",
     "mixture",
+    "named_metrics",
     "next_games",
     "offline_settings",
     "opponents",
+    "plan_levels",
+    "plan_responses",
+    "plans_table",
     "play_population",
     "play_sides",
     "population",
     "population_table",
     "read_summaries",
     "respond_offline",
+    "save_selections",
+    "select_opponents",
     "side_by_side",
     "solve",
     "solver_names",
     "structure",
+    "training_opponents",
     "verdict",
     "write_iteration",
 ]

@@ -30,7 +30,7 @@ def play_population(
     progress: Callable[[int, int], None] | None = None,
     **options,
 ) -> Matches:
-    """Every pair's games, and then further ones of the pairs on which the equilibrium hangs.
+    """Every pair's games, and then further ones of the pairs on which the equilibrium hangs; none of a population of one.
 
     Args:
         env_name, players, options: as `workbench.arena.round_robin`.
@@ -43,13 +43,17 @@ def play_population(
     Raises:
         ValueError, TournamentIncomplete: as `round_robin`.
     """
-    folder = Path(folder)
+    folder, field = Path(folder), entrants(players)
+    if len(field) == 1:  # who meets nobody is an equilibrium
+        matches = Matches.empty()
+        matches.save(folder)
+        return matches
     known = [] if earlier is None else [earlier]
     matches = round_robin(
         env_name, players, games_per_pair=games_per_pair, seed=seed, folder=folder, earlier=known, progress=progress,
         **options,
     )  # fmt: skip
-    contents = {entrant.id: content_of(entrant.source) for entrant in entrants(players)}
+    contents = {entrant.id: content_of(entrant.source) for entrant in field}
     ids = list(contents)
     rounds = _further_rounds(folder, earlier, contents)
     matches = Matches.concat([matches, *rounds])

@@ -13,6 +13,7 @@ from workbench.arena.entrants import Entrant, Source, entrants, loaded
 from workbench.arena.matches import Matches
 from workbench.arena.tournament import round_robin
 from workbench.envs.core import EnvSpec
+from workbench.envs.players import Player
 from workbench.learning.rollout import FixedOpponents
 from workbench.metagame.analysis import Equilibrium
 from workbench.metagame.payoffs import EmpiricalGame
@@ -41,6 +42,11 @@ def mixture(id: str, members: Mapping[str, Source], found: Equilibrium, spec: En
     return Mixture(id, players, [share / total for _, share in played])
 
 
+def equal_shares(id: str, players: Sequence[Player]) -> Mixture:
+    """A mixture that draws everybody as often."""
+    return Mixture(id, players, [1 / len(players)] * len(players))
+
+
 def chosen_mixture(source: Source | None, members: Mapping[str, Source], spec: EnvSpec) -> Mixture:
     """A saved mixture, one player as a mixture of himself, or, of no source, all members in equal shares.
 
@@ -49,10 +55,9 @@ def chosen_mixture(source: Source | None, members: Mapping[str, Source], spec: E
         KeyError, FileNotFoundError: there is no such player.
     """
     if source is None:
-        players = [Entrant(name, member).load(spec) for name, member in members.items()]
-        return Mixture("equal-shares", players, [1 / len(players)] * len(players))
+        return equal_shares("equal-shares", [Entrant(name, member).load(spec) for name, member in members.items()])
     player = loaded(source, spec)
-    return player if isinstance(player, Mixture) else Mixture(f"only-{player.id}", [player], [1.0])
+    return player if isinstance(player, Mixture) else Mixture(f"always-{player.id}", [player], [1.0])
 
 
 def read_summaries(files: Sequence[str | Path]) -> list[dict]:

@@ -56,7 +56,7 @@ STOPPED = {  # where each works long, and what it shows meanwhile
     "04_collect": ("wb.collect(", BAR),
     "06_finetune": ("while imitation.progress < 1", CURVES),
     "07_tournament": ("wb.round_robin(", BAR),
-    "11_best_response": ("while ppo.frames < timesteps", CURVES),
+    "11_best_response": ("team.frames < timesteps", CURVES),
     "13_damping": ("run_trial(", CURVES),
     "15_league": ("run_trial(", BAR),
 }
