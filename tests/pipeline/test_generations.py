@@ -197,6 +197,52 @@ def test_lineage_by_hand():
     assert found.nodes[bot].kind == "outside"
 
 
+PSRO = [entry(stage, generation) for generation in (1, 2) for stage in ("respond", "solve")]
+
+
+def psro():
+    """Two iterations: each response is trained against the mixture before, each mixture has it and the bot in it."""
+    made = {}
+    for number in (1, 2):
+        response = {
+            "id": f"r{number}",
+            "parent": "r1" if number == 2 else None,
+            "trained_by": "PPO",
+            "against": f"m{number - 1}",
+        }
+        mixture = {"id": f"m{number}", "parent": None, "trained_by": None, "members": ["bot", f"r{number}"]}
+        before = ("${previous.solve.mixture}@1", "${previous.solve.matches}@1", "${every.respond.responses}@1[0]")
+        made[f"gen_00{number}/respond"] = Summary(
+            artifacts={"policy": f"p{number}", "responses[0]": f"p{number}", "matches": "e"},
+            policies={"policy": response, "responses[0]": response},
+            inputs=before if number == 2 else (),
+            parameters={"policies": ["bot", "idle"]},
+        )
+        made[f"gen_00{number}/solve"] = Summary(
+            artifacts={"mixture": f"m{number}", "opponents[0]": f"m{number}", "matches": "x", "summary": "s.json"},
+            policies={"mixture": mixture, "opponents[0]": mixture},
+            inputs=tuple(f"${{every.respond.responses}}@{one}[0]" for one in range(1, number + 1))
+            + (("${previous.solve.matches}@1", "${every.solve.summary}@1") if number == 2 else ()),
+            parameters={"policies": ["bot", "idle"]},
+        )
+    return made
+
+
+def test_a_psro_lineage_is_of_policies_and_mixtures_alone():
+    found = lineage_of(PSRO, psro())
+    one, two, mixture, last = (
+        ("respond", 1, "policy"),
+        ("respond", 2, "policy"),
+        ("solve", 1, "mixture"),
+        ("solve", 2, "mixture"),
+    )
+    bot = ("", 1, "bot")
+    # who is in the population, but neither in a mixture nor trained against, is left out
+    assert set(found.nodes) == {one, two, mixture, last, bot}
+    assert set(found.edges) == {(bot, mixture), (one, mixture), (mixture, two), (one, two), (bot, last), (two, last)}
+    assert found.nodes[mixture].about == "a mixture of 2" and found.nodes[mixture].kind == "mixture"
+
+
 def test_a_lineage_is_drawn_with_links_and_ratings():
     html = picture(lineage_of(LOOP, loop()), LOOP, {"net-2": "1,500 [1,400, 1,600]"})
     assert html.count("<rect") == 5

@@ -16,17 +16,21 @@ _MOST_GENERATIONS = 5  # more of them are behind a fold: a picture is to be seen
 _MOST_OF_ONE_STAGE = 4
 _GIVEN = ("policy", "policies", "dataset", "datasets")  # parameters that may name something from outside
 _REFERENCE = re.compile(r"\$\{(.*)\}@(\d+)(.*)")
-_POLICY, _DATA, _OUTSIDE = "policy", "data", "outside"
-_COLOURS = {_POLICY: ("#e8f0fa", "#0b57a4"), _DATA: ("#f1f6ee", "#5c8a3a"), _OUTSIDE: ("#f6f8fa", "#8a949e")}
+_POLICY, _MIXTURE, _DATA, _OUTSIDE = "policy", "mixture", "data", "outside"
+_COLOURS = {
+    _POLICY: ("#e8f0fa", "#0b57a4"), _MIXTURE: ("#fbf0e4", "#b3661b"), _DATA: ("#f1f6ee", "#5c8a3a"),
+    _OUTSIDE: ("#f6f8fa", "#8a949e"),
+}  # fmt: skip
+_DATASETS = ("dataset", "datasets")  # names of artifacts that hold games, whatever is in their folders
 
 
 @dataclass(frozen=True)
 class Node:
-    """A policy or a dataset.
+    """A policy, a mixture of policies, or a dataset.
 
     Args:
         key: (stage, generation, artifact); of what comes from outside ("", generation it is first used in, its name).
-        kind: `policy`, `data` or `outside`.
+        kind: `policy`, `mixture`, `data` or `outside`.
         title, about: the two lines in its box.
         folder: of the stage that made it; "" for what comes from outside.
     """
@@ -49,22 +53,34 @@ class Lineage:
 def lineage_of(entries: list[dict], summaries: dict[str, Summary]) -> Lineage:
     """The lineage of the policies of one chain.
 
-    A stage's policy is in it if the stage has trained it or another stage uses it; of the rest only what these were made
-    from, directly or not.
+    A stage's policy is in it if the stage has trained it or another stage uses it, and every mixture; of the rest only what
+    these were made from, directly or not: policies, mixtures and games to learn from. Tables of matches and summaries are not drawn.
     """
     ran = {(entry["stage"], entry["generation"]): entry for entry in entries}
     made_from = {
         key: _inputs(summaries.get(entry["folder"], Summary()), key[1], summaries, ran) for key, entry in ran.items()
     }
+    first_used: dict[str, int] = {}
+    for stage, generation, label in sorted(
+        {one for sources in made_from.values() for one in sources}, key=lambda one: one[1]
+    ):
+        if (stage, generation) not in ran:
+            first_used.setdefault(label, generation)
+    made_from = {
+        key: [one if one[:2] in ran else ("", first_used[one[2]], one[2]) for one in sources]
+        for key, sources in made_from.items()
+    }
     used = {source for sources in made_from.values() for source in sources}
     nodes: dict[tuple, Node] = {}
     edges: list[tuple[tuple, tuple]] = []
-    waiting = [
-        (stage, generation, label)
-        for (stage, generation), entry in ran.items()
-        for label in summaries.get(entry["folder"], Summary()).policies
-        if label in summaries[entry["folder"]].trained or (stage, generation, label) in used
-    ]
+    waiting, mixtures = [], set()
+    for (stage, generation), entry in ran.items():
+        summary = summaries.get(entry["folder"], Summary())
+        for label, policy in summary.policies.items():
+            fresh = bool(policy.get("members")) and policy["id"] not in mixtures  # a stage may hand on a copy of one
+            mixtures |= {policy["id"]} if fresh else set()
+            if fresh or label in summary.trained or (stage, generation, label) in used:
+                waiting.append((stage, generation, _first_name(label, summary)))
     while waiting:
         key = waiting.pop(0)
         if key in nodes:
@@ -73,19 +89,53 @@ def lineage_of(entries: list[dict], summaries: dict[str, Summary]) -> Lineage:
         if nodes[key].kind == _OUTSIDE:
             continue
         for source in [*made_from[key[:2]], *_parent(key, ran, summaries)]:
-            edges.append((source, key))
-            waiting.append(source)
+            if source != key and _belongs(source, key, ran, summaries):
+                edges.append((source, key))
+                waiting.append(source)
     return Lineage(nodes, tuple(dict.fromkeys(edges)))
+
+
+def _first_name(label: str, summary: Summary) -> str:
+    """The first of the labels under which a stage hands on what lies at one path."""
+    path = summary.artifacts.get(label)
+    return next((other for other, place in summary.artifacts.items() if path is not None and place == path), label)
+
+
+def _belongs(source: tuple, key: tuple, ran: dict, summaries: dict[str, Summary]) -> bool:
+    """Whether an input of a stage is drawn as what this artifact of it was made from.
+
+    A mixture is made from its members, a policy that says whom it was trained against from them and its parent, and both
+    from data; a stage may have more policies at hand. Other artifacts come from all their stage was given.
+    """
+    stage, generation, label = source
+    entry = ran.get((stage, generation))
+    if entry is not None:
+        summary = summaries.get(entry["folder"], Summary())
+        if label not in summary.policies:
+            return _is_data(label, summary)
+        name = summary.policies[label]["id"]
+    elif label.count("/") > 1:  # a path, whose policy's name is not known
+        return True
+    else:
+        name = label
+    made = summaries[ran[key[:2]]["folder"]].policies.get(key[2], {})
+    if made.get("members"):
+        return name in made["members"]
+    return not made.get("against") or name in (made["against"], made["parent"])
+
+
+def _is_data(label: str, summary: Summary) -> bool:
+    return label in summary.data or re.split(r"[.\[]", label)[0] in _DATASETS
 
 
 def _parent(key: tuple[str, int, str], ran: dict, summaries: dict[str, Summary]) -> list[tuple]:
     """The policy that a policy itself names as its parent, where a stage of this chain has made it."""
     named = summaries.get(ran[key[:2]]["folder"], Summary()).policies.get(key[2], {}).get("parent")
     makers = [
-        (stage, generation, label)
+        (stage, generation, _first_name(label, summaries[entry["folder"]]))
         for (stage, generation), entry in ran.items()
         for label, policy in summaries.get(entry["folder"], Summary()).policies.items()
-        if named and policy["id"] == named and (stage, generation, label) != key and generation <= key[1]
+        if named and policy["id"] == named and generation <= key[1]
     ]
     return makers[-1:]
 
@@ -102,7 +152,9 @@ def _inputs(summary: Summary, generation: int, summaries: dict[str, Summary], ra
         maker = ran.get((reference.stage, int(match[2])))
         known = summaries.get(maker["folder"], Summary()).artifacts if maker else {}
         exact = next((name for name in known if name.replace("[", ".").replace("]", "") == label), label)
-        found.append((reference.stage, int(match[2]), exact))
+        found.append(
+            (reference.stage, int(match[2]), _first_name(exact, summaries[maker["folder"]]) if maker else exact)
+        )
     inside = {path for other in summaries.values() for path in other.artifacts.values()}
     for name in _GIVEN:
         value = summary.parameters.get(name)
@@ -120,6 +172,8 @@ def _node(key: tuple, ran: dict, summaries: dict[str, Summary]) -> Node:
     policy = summaries.get(entry["folder"], Summary()).policies.get(label)
     if policy is None:
         return Node(key, _DATA, label, f"by {stage}", entry["folder"])
+    if policy.get("members"):
+        return Node(key, _MIXTURE, policy["id"] or label, f"a mixture of {len(policy['members'])}", entry["folder"])
     how = f", {policy['trained_by']}" if policy["trained_by"] else ", untrained"
     return Node(key, _POLICY, policy["id"] or label, f"by {stage}{how}", entry["folder"])
 

@@ -25,7 +25,9 @@ class Summary:
         metrics: of its result, gathered.
         training: each figure of `metrics.jsonl` at its end, as `last_values` has it.
         artifacts: paths relative to the experiment's folder, by name: `policy`, `several[0]`, `by.key`.
-        policies: of the artifacts that are policies, `{"id", "parent", "trained_by"}`.
+        policies: of the artifacts that are policies or mixtures of them, `{"id", "parent", "trained_by", "against",
+            "members"}`; members' ids of a mixture only.
+        data: of the artifacts those that hold games to learn from.
         inputs: references to what it was made from, as its request has them.
         parameters: the values it ran with.
         trouble: why its files could not be read; empty where they could.
@@ -35,6 +37,7 @@ class Summary:
     training: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
     policies: dict[str, dict] = field(default_factory=dict)
+    data: frozenset[str] = frozenset()
     inputs: tuple[str, ...] = ()
     parameters: dict = field(default_factory=dict)
     trouble: str = ""
@@ -78,6 +81,7 @@ def _read(folder: Path, experiment_folder: Path) -> Summary:
         training=last_values(folder / "metrics.jsonl"),
         artifacts=artifacts,
         policies={label: found for label, found in described.items() if found},
+        data=frozenset(label for label, path in artifacts.items() if _is_data(experiment_folder / path)),
         inputs=tuple(_dict(request, "inputs")),
         parameters={name: value for name, value in _dict(request, "parameters").items() if name != "output_dir"},
     )
@@ -109,11 +113,20 @@ def flattened(artifacts: dict, prefix: str = "") -> Iterator[tuple[str, tuple[st
 
 
 def _policy(path: Path) -> dict | None:
+    if (path / "mixture.json").is_file():
+        found = _object(path / "mixture.json")
+        members = [str(one.get("id")) for one in found.get("members", []) if isinstance(one, dict)]
+        return {"id": str(found.get("id", "")), "parent": None, "trained_by": None, "members": members}
     if not (path / "policy.json").is_file():
         return None
     found = _object(path / "policy.json")
     lineage = _dict(found, "lineage")
-    return {"id": str(found.get("id", "")), "parent": lineage.get("parent"), "trained_by": lineage.get("trained_by")}
+    return {"id": str(found.get("id", ""))} | {key: lineage.get(key) for key in ("parent", "trained_by", "against")}
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a folder was left by collecting or filtering games."""
+    return any((path / name).is_file() for name in ("collection.json", "filtering_stats.json"))
 
 
 def last_values(path: Path) -> dict[str, float]:
