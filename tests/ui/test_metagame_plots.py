@@ -27,10 +27,13 @@ def test_the_title_says_how_much_circles(found):
 
 def test_each_iterations_mixture_is_stacked_to_one():
     figure = plots.mixture_history([{"a": 1.0}, {"a": 0.25, "b": 0.75}])
-    tops = {}
-    for patch in figure.axes[0].patches:
-        tops[round(patch.get_x() + patch.get_width() / 2)] = patch.get_y() + patch.get_height()
-    assert tops == pytest.approx({0: 1.0, 1: 1.0})
+    areas = [area.get_paths()[0].vertices for area in figure.axes[0].collections]
+    edges = [sorted({tuple(point) for point in area.round(9).tolist()}) for area in areas]
+    # a from 1 down to a quarter, b above it, nothing left over
+    assert edges[0] == [(0, 0), (0, 1), (1, 0), (1, 0.25)] and edges[1] == [(0, 1), (1, 0.25), (1, 1)]
+    assert edges[2] == [(0, 1), (1, 1)]
+    alone = plots.mixture_history([{"a": 1.0}])
+    assert alone.axes[0].get_xlim() == (-0.5, 0.5)
 
 
 def test_both_numbers_are_drawn_and_unknown_ones_are_not():

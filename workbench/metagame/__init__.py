@@ -6,6 +6,7 @@ from workbench.metagame.exploitability import exact_exploitability
 from workbench.metagame.files import population_table, write_iteration
 from workbench.metagame.growth import play_population
 from workbench.metagame.iteration import (
+    best_so_far,
     chosen_mixture,
     equal_shares,
     evaluate,
@@ -43,6 +44,7 @@ __all__ = [
     "Pipeline",
     "Profile",
     "Responses",
+    "best_so_far",
     "chosen_mixture",
     "comparison_verdict",
     "converged",

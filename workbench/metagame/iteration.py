@@ -145,6 +145,25 @@ def exploitability_table(summaries: Sequence[Mapping], gains: Sequence[Sequence[
     return pd.DataFrame(rows)
 
 
+def best_so_far(history: pd.DataFrame) -> str:
+    """In words, the iteration whose mixture was hardest to exploit, by the upper end of what a response gained: PSRO need
+    not get better with every iteration, so the last mixture is not always the one to take.
+
+    Args:
+        history: of `exploitability_table`.
+    """
+    known = history.dropna(subset=["exploitability"])
+    if known.empty:
+        return "No best response was trained yet: how far these mixtures can be exploited is not known."
+    best = known.loc[known["high"].idxmin()]
+    rivals = int((known["low"] <= best["high"]).sum()) - 1
+    told = f"not told apart from {rivals} others" if rivals else "told apart from all others"
+    return (
+        f"Hardest to exploit so far: the mixture of iteration {best['iteration']:.0f}, of which a response earned "
+        f"{best['exploitability']:+.3f} [{best['low']:+.3f}, {best['high']:+.3f}] a game, {told} of {len(known)} tested."
+    )
+
+
 def opponents(opponent: Source) -> FixedOpponents:
     """Whom a best response trains against: a mixture's members by their shares, or one player."""
     if isinstance(opponent, Mixture):

@@ -188,10 +188,14 @@ class EmpiricalGame:
     def _repr_html_(self) -> str:
         low, high = self.intervals()
         means = self.payoffs(missing=0.0)
+        down = np.argsort(-means.mean(axis=1), kind="stable")
+        across = down if self.symmetric else np.argsort(means.mean(axis=0), kind="stable")
         rows: list[list[Cell]] = []
-        for i, row in enumerate(self.rows):
+        for i in down:
+            row = self.rows[i]
             cells = [Cell(row, row)]
-            for j, column in enumerate(self.columns):
+            for j in across:
+                column = self.columns[j]
                 if not self.games[i, j]:
                     same = self.symmetric and i == j
                     cells.append(Cell("", "the same policy" if same else f"{row} and {column} did not meet"))
@@ -205,9 +209,9 @@ class EmpiricalGame:
                 cells.append(share_cell(share, title, sure=sure, text=f"{means[i, j]:+.2f}"))
             rows.append(cells)
         return table_html(
-            ("", *self.columns),
+            ("", *(self.columns[j] for j in across)),
             rows,
-            caption="What the row earns against the column, a game",
+            caption="What the row earns against the column, a game; strongest first",
             note="Bold: the 95% interval excludes 0. Rest the pointer on a cell for its games.",
         )
 

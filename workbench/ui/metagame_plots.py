@@ -57,16 +57,17 @@ def mixture_history(shares: Sequence[Mapping[str, float]], palette: Palette | No
     heights = np.array([[mixture.get(policy, 0.0) for mixture in shares] for policy in policies])
     figure = new_figure(9, 4.2)
     axes = figure.add_subplot()
-    iterations = np.arange(len(shares))
-    bottom = np.zeros(len(shares))
+    # an iteration alone is drawn as wide as the step to the next one
+    iterations = np.arange(len(shares)) if len(shares) > 1 else np.array([-0.5, 0.5])
+    heights = heights if len(shares) > 1 else np.repeat(heights, 2, axis=1)
     labels = short_names(policies, 28)
     shown = [index for index in range(len(policies)) if heights[index].max(initial=0) >= 0.02]
-    for index in shown:
-        look = palette[policies[index]]
-        axes.bar(iterations, heights[index], bottom=bottom, width=0.86, color=look.colour, alpha=0.8,
-                 label=labels[policies[index]], edgecolor="white", linewidth=0.8)  # fmt: skip
-        bottom += heights[index]
-    axes.bar(iterations, 1 - bottom, bottom=bottom, width=0.86, color=NEUTRAL, alpha=0.35)
+    rest = 1 - heights[shown].sum(axis=0)
+    axes.stackplot(
+        iterations, *heights[shown], rest, labels=[labels[policies[index]] for index in shown],
+        colors=[*(palette[policies[index]].colour for index in shown), NEUTRAL], alpha=0.8, edgecolor="white", linewidth=0.8,
+    )  # fmt: skip
+    axes.set_xlim(iterations[0], iterations[-1])
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
