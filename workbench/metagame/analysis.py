@@ -130,7 +130,7 @@ class Structure:
     Args:
         ratings: float64 `[N]`, each policy's mean payoff: the ranking that explains most.
         transitive: share of the payoffs' squares that the ranking explains, 0 to 1.
-        cyclic: the rest: 1 - transitive.
+        cyclic: the rest: 1 - transitive; both are 0 where all payoffs are.
         plane: float64 `[N, 2]`, policies in the plane in which most of the circling happens: i beats j by about the
             area they span with the origin, so circles are seen as circles.
     """
@@ -169,4 +169,4 @@ def structure(payoffs: np.ndarray) -> Structure:
         plane = np.stack([first, second / length if length > 1e-12 else np.zeros_like(first)], axis=1) * np.sqrt(
             sizes[0]
         )
-    return Structure(ratings, 1 - cyclic, cyclic, plane)
+    return Structure(ratings, 1 - cyclic if total else 0.0, cyclic, plane)

@@ -54,8 +54,8 @@ def play_population(
         **options,
     )  # fmt: skip
     contents = {entrant.id: content_of(entrant.source) for entrant in field}
-    ids = list(contents)
-    rounds = _further_rounds(folder, earlier, contents)
+    ids, played = list(contents), _as_played(env_name, options)
+    rounds = _further_rounds(folder, earlier, contents, played)
     matches = Matches.concat([matches, *rounds])
     if further_games:
         place = folder / _FURTHER / f"{len(rounds):03d}"
@@ -63,14 +63,23 @@ def play_population(
         spread = next_games(found, further_games)
         games = {(ids[i], ids[j]): int(spread[i, j]) for i, j in zip(*spread.nonzero(), strict=True)}
         own_seed = pair_seed(seed, _FURTHER, str(len(rounds)))
-        write_json(place / _CONTENTS, contents)
+        write_json(place / _CONTENTS, {"players": contents, "played": played})
         more = play_pairs(env_name, players, games, seed=own_seed, folder=place, progress=progress, **options)
         matches = Matches.concat([matches, more])
     return matches
 
 
-def _further_rounds(folder: Path, earlier: str | Path | None, contents: dict[str, str]) -> list[Matches]:
-    """The further games of earlier populations, taken over into this folder, of players who are still who they were."""
+def _as_played(env_name: str, options: Mapping) -> str:
+    """What decides, beside the players, what games are like."""
+    what = (env_name, options.get("env_options") or {}, options.get("temperature", 1.0))
+    return json.dumps(what, sort_keys=True, default=repr)
+
+
+def _further_rounds(folder: Path, earlier: str | Path | None, contents: dict[str, str], played: str) -> list[Matches]:
+    """The further games of earlier populations, taken over into this folder, of players who are still who they were.
+
+    Games of another env, or with other options of it, do not count.
+    """
     if earlier is None or not (Path(earlier) / _FURTHER).is_dir():
         return []
     found = []
@@ -79,7 +88,9 @@ def _further_rounds(folder: Path, earlier: str | Path | None, contents: dict[str
         if not (mine / "matches.parquet").is_file():
             shutil.copytree(place, mine, dirs_exist_ok=True)
         then = json.loads((mine / _CONTENTS).read_text(encoding="utf-8"))
-        same = [id for id, content in contents.items() if then.get(id) == content]
+        if then["played"] != played:
+            continue
+        same = [id for id, content in contents.items() if then["players"].get(id) == content]
         table = Matches.load(mine).table
         found.append(Matches(table[table["policy_0"].isin(same) & table["policy_1"].isin(same)]))
     return found

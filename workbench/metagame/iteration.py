@@ -128,7 +128,14 @@ def exploitability_table(summaries: Sequence[Mapping], gains: Sequence[Sequence[
     Args:
         summaries: from `read_summaries`; each `gap` sums what both players could gain.
         gains: as many or fewer, [mean, low, high] of the response to that iteration's mixture.
+
+    Raises:
+        ValueError: more gains than iterations, or one that is not three numbers.
     """
+    if len(gains) > len(summaries) or any(len(gain) != 3 for gain in gains):
+        raise ValueError(
+            f"{len(gains)} gains {list(gains)} for {len(summaries)} iterations: expected at most one each, as mean, low, high"
+        )
     unknown = [float("nan")] * 3
     rows = []
     for summary, gain in zip(summaries, [*gains, *[unknown] * (len(summaries) - len(gains))], strict=True):

@@ -27,6 +27,7 @@ from workbench.metagame.iteration import Gain, chosen_mixture, gain_of, opponent
 from workbench.metagame.selectors import start_of_selection
 from workbench.policies.core import Policy
 from workbench.policies.mixture import Mixture
+from workbench.policies.registry import load_policy
 from workbench.policies.settings import PolicySettings
 
 FRESH = "fresh"
@@ -54,13 +55,18 @@ class Plan:
         """The policy to be trained, as it begins.
 
         Raises:
-            ValueError: the start was made for another env.
+            ValueError: the start was made for another env, or is no network.
             KeyError, FileNotFoundError: there is no such policy.
         """
         if self.start is None:
             learner = Policy.create(spec, network, seed=self.seed, device=device)
         else:
-            learner = Policy.load(self.start, spec=spec, device=device)
+            learner = load_policy(self.start, spec, device=device)
+        if not isinstance(learner, Policy):
+            raise ValueError(
+                f"{self.start}: a {type(learner).__name__}, which cannot be trained; a response begins from a saved policy, "
+                f"or {FRESH!r}"
+            )
         learner.id = self.id
         return learner
 
@@ -144,10 +150,19 @@ class Responses:
         return min(trainer.updates for trainer in self.trainers.values())
 
     def update(self) -> dict[str, float]:
-        """One update of each; metrics under PPO's names, where there are several with the policy's id in front."""
+        """One update of each; metrics under PPO's names, where there are several with the policy's id in front.
+
+        Raises:
+            FloatingPointError: training has diverged; the last checkpoint stays.
+        """
         metrics = {}
         for id, trainer in self.trainers.items():
-            found = trainer.update()
+            try:
+                found = trainer.update()
+            except FloatingPointError as error:
+                raise FloatingPointError(
+                    f"{id}: training has diverged, and nothing of it joins the population: {error}"
+                ) from error
             if isinstance(trainer.collector.opponents, AnytimeOpponents):
                 trainer.collector.opponents.answer(trainer.rollout.finished)
             metrics |= named_metrics(found, id, alone=len(self.trainers) == 1)

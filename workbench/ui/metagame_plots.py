@@ -127,7 +127,8 @@ def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") 
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.set_xlabel("area: share of the mixture")
-    axes.set_title(title or f"{described.transitive:.0%} of the payoffs is a ranking, {described.cyclic:.0%} circles")
+    split = f"{described.transitive:.0%} of the payoffs is a ranking, {described.cyclic:.0%} circles"
+    axes.set_title(title or (split if game.payoffs().any() else "All payoffs are even: no ranking, no circles"))
     return figure
 
 
