@@ -104,8 +104,8 @@ def _first_name(label: str, summary: Summary) -> str:
 def _belongs(source: tuple, key: tuple, ran: dict, summaries: dict[str, Summary]) -> bool:
     """Whether an input of a stage is drawn as what this artifact of it was made from.
 
-    A mixture is made from its members, a policy that says whom it was trained against from them and its parent, and both
-    from data; a stage may have more policies at hand. Other artifacts come from all their stage was given.
+    A mixture is made from its members, a policy that says whom it was trained against, or imitates, from them and its parent,
+    and both from data; a stage may have more policies at hand. Other artifacts come from all their stage was given.
     """
     stage, generation, label = source
     entry = ran.get((stage, generation))
@@ -121,7 +121,8 @@ def _belongs(source: tuple, key: tuple, ran: dict, summaries: dict[str, Summary]
     made = summaries[ran[key[:2]]["folder"]].policies.get(key[2], {})
     if made.get("members"):
         return name in made["members"]
-    return not made.get("against") or name in (made["against"], made["parent"])
+    named = [made[key] for key in ("against", "imitates") if made.get(key)]
+    return not named or name in (*named, made["parent"])
 
 
 def _is_data(label: str, summary: Summary) -> bool:

@@ -26,7 +26,7 @@ class Summary:
         training: each figure of `metrics.jsonl` at its end, as `last_values` has it.
         artifacts: paths relative to the experiment's folder, by name: `policy`, `several[0]`, `by.key`.
         policies: of the artifacts that are policies or mixtures of them, `{"id", "parent", "trained_by", "against",
-            "members"}`; members' ids of a mixture only.
+            "imitates", "members"}`, as far as they say so; members' ids of a mixture only.
         data: of the artifacts those that hold games to learn from.
         inputs: references to what it was made from, as its request has them.
         parameters: the values it ran with.
@@ -121,7 +121,9 @@ def _policy(path: Path) -> dict | None:
         return None
     found = _object(path / "policy.json")
     lineage = _dict(found, "lineage")
-    return {"id": str(found.get("id", ""))} | {key: lineage.get(key) for key in ("parent", "trained_by", "against")}
+    return {"id": str(found.get("id", ""))} | {
+        key: lineage.get(key) for key in ("parent", "trained_by", "against", "imitates")
+    }
 
 
 def _is_data(path: Path) -> bool:
