@@ -22,7 +22,7 @@ from workbench.policies.mixture import Mixture
 Selector = Literal["equilibrium", "uniform", "top", "rectified"]
 SELECTORS = ("equilibrium", "uniform", "top", "rectified")
 RECTIFIED_WARNING = (
-    "selector='rectified' is known not to converge even in small games (McAleer et al. 2020, arXiv 2006.08555, section 3): "
+    "selector='rectified' is known not to converge even in small games (McAleer et al. 2020, arXiv 2006.08555): "
     "expect the population to grow more diverse, not the mixture to become unexploitable"
 )
 _START, _PLAYED = "start", 1e-9
