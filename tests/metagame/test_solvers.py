@@ -1,10 +1,14 @@
 """Solvers of matrix games: against closed forms, against nashpy and OpenSpiel, and where equilibria are many."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.metagame.equilibrium import _by_highs
+from workbench.metagame.pivoting import optimal_mixtures
 from workbench.metagame.solvers import gap, solve, solver_names
 
 ROCK_PAPER_SCISSORS = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], float)
@@ -108,3 +112,27 @@ def test_bad_payoffs_are_named():
         solve(np.zeros((0, 3)))
     with pytest.raises(ValueError, match="expected one of nash, uniform"):
         solve(BIASED, "nsah")
+
+
+def test_pivoting_by_hand():
+    # matching pennies, moved to between 0 and 1: both toss a coin
+    mixture, reply = optimal_mixtures(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    assert mixture == pytest.approx([0.5, 0.5]) and reply == pytest.approx([0.5, 0.5])
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 12), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_pivoting_finds_the_value_that_highs_finds(seed, rows, columns, tied):
+    generator = np.random.default_rng(seed)
+    shape = (rows, columns)
+    payoffs = generator.integers(0, 3, shape) / 2 if tied else generator.random(shape)
+    mixture, reply = optimal_mixtures(payoffs)
+    value = _by_highs(payoffs)[1]
+    assert (mixture @ payoffs).min() == pytest.approx(value, abs=1e-9)
+    assert (payoffs @ reply).max() == pytest.approx(value, abs=1e-9)
+    assert mixture.sum() == pytest.approx(1) and reply.sum() == pytest.approx(1) and min(*mixture, *reply) >= 0
+
+
+def test_where_pivoting_fails_highs_answers(monkeypatch):
+    monkeypatch.setattr(sys.modules["workbench.metagame.equilibrium"], "optimal_mixtures", lambda payoffs: None)
+    assert solve(BIASED).row == pytest.approx([3 / 7, 3 / 7, 1 / 7])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from workbench.metagame.pivoting import optimal_mixtures
+
 _TIGHT = 1e-9  # of the payoffs' range: closer to its bound than this, a constraint holds with equality
 _MULTIPLE = 1e5  # how far a mixture is multiplied: shares below a hundred-thousandth count as none
 
@@ -11,7 +13,7 @@ _MULTIPLE = 1e5  # how far a mixture is multiplied: shares below a hundred-thous
 def maximum_entropy_equilibrium(payoffs: np.ndarray) -> np.ndarray:
     """The row player's equilibrium mixture of maximum entropy.
 
-    The value comes from a linear programme (HiGHS). Where its solution is the only one it is the answer; otherwise
+    The value comes from a linear programme, by pivoting, or by HiGHS where that fails. Where its solution is the only one it is the answer; otherwise
     entropy is maximised over all optimal mixtures `{x: x >= 0, sum x = 1, payoffs.T x >= value}` by its convex dual, on
     the largest support that an optimal mixture has.
 
@@ -39,6 +41,11 @@ def maximum_entropy_equilibrium(payoffs: np.ndarray) -> np.ndarray:
 
 def _optimal(payoffs: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
     """An optimal mixture of each side `[N]`, `[M]`, and the game's value."""
+    found = optimal_mixtures(payoffs)
+    return _by_highs(payoffs) if found is None else (found[0], float((found[0] @ payoffs).min()), found[1])
+
+
+def _by_highs(payoffs: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
     rows, columns = payoffs.shape
     programme = {
         "c": np.append(np.zeros(rows), -1.0),
