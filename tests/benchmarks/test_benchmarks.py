@@ -106,7 +106,8 @@ def test_double_oracle_and_its_sampled_form():
     curve = meta_games.oracle_curve("kuhn", 8)
     assert curve.iloc[0] == pytest.approx(11 / 12) and curve.iloc[8] < 1e-6
     found = meta_games.sampled_oracle("kuhn", 4, 300, seed=0)
-    assert found["entries"] == 25 and 0.8 < found["covered"] <= 1 and found["nash_conv"] < 11 / 12
+    assert found["games"] == 300 * 25 and 0.8 < found["covered"] <= 1 and found["nash_conv"] < 11 / 12
+    assert meta_games.sampled_oracle("kuhn", 4, 300, seed=0, resampled=10)["nash_conv"] < 11 / 12
 
 
 def test_mirror_descent_is_measured_beside_its_control():

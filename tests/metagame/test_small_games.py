@@ -102,3 +102,11 @@ def test_sampled_payoffs_are_the_exact_ones_on_average():
     values, counts = game.sampled(row, column, 200_000, np.random.default_rng(0))
     assert set(values) == {-2.0, -1.0, 1.0, 2.0} and counts.sum() == 200_000
     assert values @ counts / 200_000 == pytest.approx(game.payoffs(row[None], column[None])[0, 0], abs=0.012)
+
+
+def test_a_response_that_is_there_already_joins_nobody():
+    game = SequenceForm.of("kuhn")
+    *_, last = itertools.islice(double_oracle(game), 31)
+    rows, columns = last.payoffs.shape
+    assert rows < 20 and columns < 20  # 31 each, if copies counted
+    assert last.nash_conv < 1e-6

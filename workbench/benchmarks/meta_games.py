@@ -17,6 +17,7 @@ from workbench.metagame.exploitability import GameTree, measured, nash_conv
 from workbench.metagame.mirror_descent import Descent, mirror_descent
 from workbench.metagame.payoffs import EmpiricalGame
 from workbench.metagame.sequences import SequenceForm
+from workbench.metagame.solvers import Profile, solve
 from workbench.policies import Policy, PolicySettings
 
 DESCENTS = {
@@ -40,36 +41,61 @@ def oracle_curve(name: str, iterations: int) -> pd.Series:
     return pd.Series([step.nash_conv for step in steps], name=name).rename_axis("iteration")
 
 
-def sampled_oracle(name: str, iterations: int, games: int, seed: int) -> dict[str, float]:
-    """Double oracle whose payoffs are means of so many games an entry.
+class Sampled:
+    """Payoffs that are means of games played, `games` each time two plans meet; see `double_oracle.Payoffs`.
+
+    Args:
+        resampled: over how many games as they may as well have been the equilibria are averaged, which hedges against
+            what the sample says by chance; 0 solves the means.
+    """
+
+    def __init__(self, game: SequenceForm, games: int, seed: int, resampled: int):
+        self.game, self.games, self.resampled = game, games, resampled
+        self.generator = np.random.default_rng(seed)
+        self.values = np.unique(np.concatenate([game.endings.gain, -game.endings.gain, (0.0,)]))
+        self.counts = np.zeros((0, 0, len(self.values)), np.int64)
+        self.matrix = self.exact = np.zeros((0, 0))
+
+    def play(self, rows: np.ndarray, columns: np.ndarray, row: int, column: int) -> None:
+        more = [(0, new - old) for new, old in zip((len(rows), len(columns)), self.counts.shape[:2], strict=True)]
+        self.counts = np.pad(self.counts, [*more, (0, 0)])
+        for i, j in dict.fromkeys([(row, j) for j in range(len(columns))] + [(i, column) for i in range(len(rows))]):
+            values, counted = self.game.sampled(rows[i], columns[j], self.games, self.generator)
+            self.counts[i, j, np.searchsorted(self.values, values)] += counted
+        self.matrix, self.exact = self.empirical.payoffs(), self.game.payoffs(rows, columns)
+
+    @property
+    def empirical(self) -> EmpiricalGame:
+        rows, columns = self.counts.shape[:2]
+        names = tuple(f"row {number}" for number in range(rows)), tuple(f"column {number}" for number in range(columns))
+        return EmpiricalGame(*names, self.values, self.counts, symmetric=False)
+
+    def solve(self) -> Profile:
+        drawn = self.empirical.resampled(self.resampled, self.generator) if self.resampled else self.matrix[None]
+        found = [solve(one) for one in drawn]
+        return Profile(np.mean([one.row for one in found], axis=0), np.mean([one.column for one in found], axis=0))
+
+    @property
+    def covered(self) -> float:
+        """The share of pairs whose 95% interval holds the exact payoff."""
+        low, high = self.empirical.intervals()
+        return float(((low <= self.exact) & (self.exact <= high)).mean())
+
+
+def sampled_oracle(name: str, iterations: int, games: int, seed: int, resampled: int = 0) -> dict[str, float]:
+    """Double oracle whose payoffs are means of games.
+
+    Args:
+        games, resampled: as `Sampled`.
 
     Returns:
         `nash_conv` after the last iteration, exact; `covered`, the share of entries whose 95% interval holds the exact
-        payoff; `entries`.
+        payoff; `games` in all.
     """
-    game, generator = SequenceForm.of(name), np.random.default_rng(seed)
-    inside, entries = 0, 0
-
-    def play(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        nonlocal inside, entries
-        found = [[game.sampled(row, column, games, generator) for column in columns] for row in rows]
-        values = np.unique(np.concatenate([game.endings.gain, -game.endings.gain, (0.0,)]))
-        counts = np.zeros((len(rows), len(columns), len(values)), np.int64)
-        for i, j in np.ndindex(counts.shape[:2]):
-            known, counted = found[i][j]
-            counts[i, j, np.searchsorted(values, known)] = counted
-        names = [
-            tuple(f"{side}{number}" for number in range(len(plans))) for side, plans in (("r", rows), ("c", columns))
-        ]
-        empirical = EmpiricalGame(*names, values, counts, symmetric=False)
-        low, high = empirical.intervals()
-        exact = game.payoffs(rows, columns)
-        inside += int(((low <= exact) & (exact <= high)).sum())
-        entries += exact.size
-        return empirical.payoffs()
-
-    last = next(itertools.islice(double_oracle(game, payoffs=play), iterations, None))
-    return {"nash_conv": last.nash_conv, "covered": inside / entries, "entries": entries}
+    game = SequenceForm.of(name)
+    payoffs = Sampled(game, games, seed, resampled)
+    last = next(itertools.islice(double_oracle(game, payoffs), iterations, None))
+    return {"nash_conv": last.nash_conv, "covered": payoffs.covered, "games": int(payoffs.counts.sum())}
 
 
 def descent_curves(name: str, iterations: int, points: int = 60) -> pd.DataFrame:
