@@ -1,0 +1,55 @@
+"""What a finished PSRO experiment shows, iteration by iteration: whether the mixture got harder to exploit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+
+def psro_table(experiment: str | Path) -> pd.DataFrame:
+    """A row an iteration of an experiment of `params/psro_*.yaml`, as far as it has come.
+
+    Args:
+        experiment: its folder.
+
+    Returns:
+        iteration; gain, low, high: what the best response earned a game against the mixture it was trained on, in
+        held-out games; support: of the mixture that holds it, the exponential of the entropy; minutes: of all
+        stages of the iteration.
+
+    Raises:
+        FileNotFoundError: no finished iteration there.
+    """
+    rows = []
+    for place in sorted(Path(experiment).glob("gen_*")):
+        results = {
+            path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in place.glob("*/result.json")
+        }
+        metrics = {name: result["metrics"] for name, result in results.items()}
+        response = next((found for found in metrics.values() if "gain" in found), None)
+        game = next(
+            (metrics[name] for name, result in results.items() if result["stage"] == "meta_game" and name in metrics),
+            None,
+        )
+        if response is None or game is None:
+            continue
+        seconds = sum(
+            result["provenance"]["wall_seconds"] for result in results.values() if result["stage"] != "phase_0"
+        )
+        rows.append((len(rows) + 1, *response["gain"], game["effective support"], seconds / 60))
+    if not rows:
+        raise FileNotFoundError(f"{experiment}: no finished iteration of PSRO there; run params/psro_*.yaml first")
+    return pd.DataFrame(rows, columns=["iteration", "gain", "low", "high", "support", "minutes"])
+
+
+def psro_rows(name: str, table: pd.DataFrame) -> list[dict]:
+    """Its figures as rows for `timing.figures`."""
+    first, last = table.iloc[0], table.iloc[-1]
+    return [
+        {"what": f"PSRO on {name}, iterations whose response beats the mixture, interval above even play", "measured": int((table["low"] > 0).sum()), "target": len(table), "unit": f"of {len(table)}"},
+        {"what": f"PSRO on {name}, gain of the last response, of the first {first.gain:.2f} [{first.low:.2f}, {first.high:.2f}]", "measured": last.gain, "target": first.gain, "unit": "a game", "more": False},
+        {"what": f"PSRO on {name}, effective support of the last mixture, of the first {first.support:.2f}", "measured": last.support, "target": first.support, "unit": "policies"},
+        {"what": f"PSRO on {name}, longest iteration", "measured": table["minutes"].max(), "target": 15.0, "unit": "minutes", "more": False},
+    ]  # fmt: skip
