@@ -102,6 +102,14 @@ def test_the_cost_of_a_task_is_measured_beside_the_bare_executor():
     assert overhead.shortest_task(rounds=2)["pickled"] > 100
 
 
+def test_what_was_kept_is_not_computed_again(tmp_path):
+    table = pd.DataFrame({"seed": [0, 1], "exploitability": [0.1, 1 / 3]})
+    first = timing.kept(tmp_path / "runs" / "kuhn.parquet", lambda: table)
+    again = timing.kept(tmp_path / "runs" / "kuhn.parquet", lambda: pytest.fail("computed again"))
+    pd.testing.assert_frame_equal(first, again)
+    pd.testing.assert_frame_equal(again, table)
+
+
 def test_double_oracle_and_its_sampled_form():
     curve = meta_games.oracle_curve("kuhn", 8)
     assert curve.iloc[0] == pytest.approx(11 / 12) and curve.iloc[8] < 1e-6

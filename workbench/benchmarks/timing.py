@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from workbench.files import replace_file
+
 
 def machine() -> dict[str, str]:
     """What the figures were measured on: processor, cores in use, memory, versions."""
@@ -48,6 +50,14 @@ def rate(step: Callable[[], float], seconds: float, warm_up: int = 1, repeats: i
             units += step()
         best = max(best, units / (time.perf_counter() - began))
     return best
+
+
+def kept(file: Path, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """A table that takes long: computed once and kept, so that a notebook that was stopped goes on after it."""
+    if not file.is_file():
+        table = compute()
+        replace_file(file, lambda path: table.to_parquet(path))
+    return pd.read_parquet(file)
 
 
 def figures(rows: list[dict]) -> pd.DataFrame:
