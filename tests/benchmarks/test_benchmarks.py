@@ -13,6 +13,7 @@ from workbench.benchmarks import (
     running,
     self_play,
     stepping,
+    targets,
     timing,
 )
 
@@ -125,5 +126,14 @@ def test_mirror_descent_is_measured_beside_its_control():
 
 
 def test_damped_self_play_is_measured_as_it_learns():
-    table = meta_games.damped_self_play("kuhn", True, frames=4096, seed=0, games=32)
-    assert table["frames"].iloc[-1] == 4096 and table["exploitability"].between(0, 1).all()
+    table = meta_games.damped_trials("kuhn", frames=8192, seeds=1, workers=1)
+    assert set(table["arm"]) == {"damped", "undamped"} and table["exploitability"].between(0, 1).all()
+    assert table.groupby("arm")["frames"].last().tolist() == [8192, 8192]
+    rows = timing.figures(targets.self_play_rows("kuhn", table))
+    assert rows["target"].tolist()[::2] == [0.03, 0.03] and rows["reached"].tolist()[1] == ""
+
+
+def test_solving_a_made_up_population_is_timed():
+    milliseconds, seconds = meta_games.solver_time(policies=10, resampled=5)
+    rows = timing.figures(targets.solver_rows(10, 5, milliseconds, seconds))
+    assert (rows["measured"] > 0).all() and rows["target"].tolist() == [50, 20]

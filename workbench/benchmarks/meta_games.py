@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from workbench.arena import local_executor
 from workbench.envs import make
 from workbench.learning import PPO, Damping, PPOSettings
-from workbench.learning.damping import PRESETS
+from workbench.learning.damping import PRESETS, DampingSettings
 from workbench.learning.trial import run_trial
+from workbench.metagame.analysis import equilibrium
 from workbench.metagame.double_oracle import double_oracle
 from workbench.metagame.exploitability import GameTree, measured, nash_conv
 from workbench.metagame.mirror_descent import Descent, mirror_descent
@@ -33,6 +37,32 @@ DESCENTS = {
     },
 }
 """Of arXiv 2206.05825's schedules, and the control without a magnet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfPlay:
+    """Settings of PPO against itself on a small game; both arms share all but the damping."""
+
+    games: int
+    hidden: tuple[int, ...]
+    ppo: PPOSettings
+    damping: DampingSettings
+
+
+_CHIPS = {  # stakes are small and games short: returns are the outcome, and advantages keep their size in chips
+    "steps": 16, "epochs": 8, "minibatches": 1, "clip": 0.1, "discount": 1.0, "trace": 1.0, "normalise": "none",
+    "entropy_weight": 0.0, "value_clip": None, "learning_rate": 3e-3,
+}  # fmt: skip
+SELF_PLAY = {
+    "kuhn": SelfPlay(games=512, hidden=(64, 64), ppo=PPOSettings(**_CHIPS), damping=PRESETS["magnet"]),
+    "leduc": SelfPlay(
+        games=1024, hidden=(128, 128), ppo=PPOSettings(**_CHIPS, learning_rate_schedule="linear"),
+        damping=replace(
+            PRESETS["magnet"], kl=1.0, kl_max=1.0, reference_step=0.01, entropy=0.1, entropy_power=0.0,
+        ),
+    ),
+}  # fmt: skip
+"""The magnet follows the policy, slowly; Leduc's larger pots pull harder, and its many infostates need exploration."""
 
 
 def oracle_curve(name: str, iterations: int) -> pd.Series:
@@ -101,7 +131,7 @@ def sampled_oracle(name: str, iterations: int, games: int, seed: int, resampled:
 def descent_curves(name: str, iterations: int, points: int = 60) -> pd.DataFrame:
     """Last-iterate NashConv of tabular mirror descent: a row a measured iteration, a column for each of `DESCENTS[name]`."""
     tree = GameTree.of(name)
-    at = np.unique(np.geomspace(1, iterations, points).astype(int))
+    at = {*np.geomspace(1, iterations, points).astype(int).tolist(), *(100, 1000, 3000, iterations)}
     curves = {
         label: {number: nash_conv(tree, table) for number, table in enumerate(itertools.islice(mirror_descent(tree, how), iterations), 1) if number in at}
         for label, how in DESCENTS[name].items()
@@ -109,25 +139,52 @@ def descent_curves(name: str, iterations: int, points: int = 60) -> pd.DataFrame
     return pd.DataFrame(curves).rename_axis("iteration")
 
 
-def damped_self_play(name: str, damped: bool, frames: int, seed: int, games: int = 512) -> pd.DataFrame:
-    """PPO against itself, with the preset `magnet` or without: exploitability of the last iterate as it learns.
+def damped_trials(name: str, frames: int, seeds: int, workers: int) -> pd.DataFrame:
+    """PPO against itself, damped and not, from the same seeds: exploitability of the last iterate as it learns.
+
+    Args:
+        name: a key of `SELF_PLAY`.
+        workers: processes that train side by side.
 
     Returns:
-        frames and exploitability (NashConv / 2), some twenty rows.
+        arm (`"damped"`, `"undamped"`), seed, frames, exploitability (NashConv / 2): some twenty rows a run.
     """
-    with make(name, games) as env, tempfile.TemporaryDirectory() as folder:
-        policy = Policy.create(env.spec, PolicySettings(hidden=(64, 64)), seed, device="cpu")
-        settings = PPOSettings(
-            steps=16, epochs=8, minibatches=1, learning_rate=3e-3, total_frames=frames, clip=0.1, discount=1.0, trace=1.0,
-            normalise="none", entropy_weight=0.0, value_clip=None,
-        )  # fmt: skip
-        damping = Damping(policy, PRESETS["magnet"]) if damped else None
-        history = run_trial(
-            PPO(env, policy, settings, seed=seed, damping=damping),
-            frames,
-            folder,
-            measure=measured(name),
-            save_every=10**9,
-        )
+    runs = [(arm, seed) for seed in range(seeds) for arm in ("damped", "undamped")]
+    tables = local_executor(workers).map(_trial, *zip(*[(name, arm, frames, seed) for arm, seed in runs], strict=True))
+    labelled = [table.assign(arm=arm, seed=seed) for table, (arm, seed) in zip(tables, runs, strict=True)]
+    return pd.concat(labelled, ignore_index=True)[["arm", "seed", "frames", "exploitability"]]
+
+
+def _trial(name: str, arm: str, frames: int, seed: int) -> pd.DataFrame:
+    """frames and exploitability of one run of self-play."""
+    recipe = SELF_PLAY[name]
+    with make(name, recipe.games) as env, tempfile.TemporaryDirectory() as folder:
+        policy = Policy.create(env.spec, PolicySettings(hidden=recipe.hidden), seed, device="cpu")
+        settings = replace(recipe.ppo, total_frames=frames)
+        damping = Damping(policy, recipe.damping) if arm == "damped" else None
+        ppo = PPO(env, policy, settings, seed=seed, damping=damping)
+        history = run_trial(ppo, frames, folder, measure=measured(name), save_every=10**9)
     rows = [(row["step"], row["exploitability"]) for row in history if "exploitability" in row]
     return pd.DataFrame(rows, columns=["frames", "exploitability"])
+
+
+def solver_time(policies: int, resampled: int, seed: int = 0) -> tuple[float, float]:
+    """How long the equilibrium of a population takes, in milliseconds, and of its game resampled so often, in seconds.
+
+    The population is made up: policies of two skills each, of which one ranks them and the other lets them go in circles;
+    200 games a pair.
+    """
+    generator = np.random.default_rng(seed)
+    skill, (across, along) = generator.normal(size=policies), generator.normal(size=(2, policies))
+    edge = skill[:, None] - skill + np.outer(across, along) - np.outer(along, across)
+    wins = np.triu(generator.binomial(200, 1 / (1 + np.exp(-edge))), 1)
+    losses = np.triu(200 - wins, 1)
+    counts = np.stack([losses + wins.T, np.zeros_like(wins), wins + losses.T], axis=-1)
+    names = tuple(f"policy {number}" for number in range(policies))
+    game = EmpiricalGame(names, names, np.array([-1.0, 0.0, 1.0]), counts, symmetric=True)
+    equilibrium(game, bootstraps=1)
+    began = time.perf_counter()
+    equilibrium(game, bootstraps=0)
+    solved = time.perf_counter()
+    equilibrium(game, bootstraps=resampled)
+    return 1000 * (solved - began), time.perf_counter() - solved

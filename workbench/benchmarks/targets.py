@@ -1,0 +1,97 @@
+"""What the yardsticks of meta-games and damping ask for, beside what was measured: rows for `timing.figures`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from workbench.metagame.statistics import mean_interval
+
+DOUBLE_ORACLE = {
+    "kuhn": pd.Series({7: 0.0}),
+    "leduc": pd.Series({10: 4.03, 25: 1.43, 50: 0.586, 100: 0.307, 150: 0.104, 199: 0.060}),
+}
+"""NashConv by iteration of OpenSpiel's exact double oracle; another vertex of a programme may halve or double it."""
+
+_ORACLE = {"kuhn": {10: 1e-6}, "leduc": {50: 0.7, 200: 0.1}}
+_DESCENT = {
+    ("kuhn", "damped", 1000): 0.011, ("leduc", "damped", 1000): 0.14, ("leduc", "damped", 6000): 0.05,
+    ("kuhn", "undamped", 1000): 0.2, ("leduc", "undamped", 1000): 4.0,
+}  # fmt: skip
+_DEEP = {"kuhn": 0.03, "leduc": 0.3}
+_NFSP = {"kuhn": 0.1, "leduc": 0.7}
+
+
+def oracle_rows(curves: Mapping[str, pd.Series]) -> list[dict]:
+    """Of `meta_games.oracle_curve` by game."""
+    return [
+        _row(f"{name}, exact double oracle, NashConv at iteration {iteration}", curve[iteration], target)
+        for name, curve in curves.items()
+        for iteration, target in _ORACLE[name].items()
+        if iteration in curve.index
+    ]
+
+
+def sampled_rows(found: pd.DataFrame) -> list[dict]:
+    """Of `meta_games.sampled_oracle`: a row a seed, with the column `equilibrium`, `"of the means"` or `"averaged"`."""
+    rows = []
+    for kind, runs in found.groupby("equilibrium", sort=False):
+        what = f"kuhn, sampled PSRO at iteration 10, equilibrium {kind}, median NashConv of {len(runs)} seeds"
+        rows.append(_row(what, runs["nash_conv"].median(), 0.02))
+    covered = found["covered"].mean()
+    return [*rows, _row("share of exact payoffs inside their 95% intervals", covered, 0.94, "share", more=True)]
+
+
+def descent_rows(curves: Mapping[str, pd.DataFrame]) -> list[dict]:
+    """Of `meta_games.descent_curves` by game: the last iterates, and the controls, which must be bad."""
+    return [
+        _row(
+            f"{name}, tabular mirror descent {kind}, NashConv at {iteration:,}", curves[name].loc[iteration, kind],
+            target, more=kind == "undamped",
+        )
+        for (name, kind, iteration), target in _DESCENT.items()
+        if iteration in curves[name].index
+    ]  # fmt: skip
+
+
+def self_play_rows(name: str, trials: pd.DataFrame) -> list[dict]:
+    """Of `meta_games.damped_trials`: exploitability of the last iterates, mean over seeds; the control is reported."""
+    last = trials.groupby(["arm", "seed"])["exploitability"].last()
+    rows = []
+    for arm in ("damped", "undamped"):
+        mean, low, high = mean_interval(last[arm].tolist())
+        what = f"{name}, PPO self-play {arm}, exploitability, mean of {len(last[arm])} seeds [{low:.3f}, {high:.3f}]"
+        rows.append(_row(what, mean, _DEEP[name] if arm == "damped" else None))
+    return [*rows, _row(f"{name}, PPO self-play damped, worst seed", last["damped"].max(), _DEEP[name])]
+
+
+def nfsp_rows(name: str, curves: pd.DataFrame) -> list[dict]:
+    """Of `fictitious_play.nfsp_curve`, with a column `seed`: the average policies at the end."""
+    last = curves.groupby("seed").last()
+    what = f"{name}, NFSP, average policy, NashConv, worst of {len(last)} seeds"
+    took = f"{name}, NFSP, longest training"
+    return [
+        _row(what, last["average"].max(), _NFSP[name]),
+        _row(took, last["minutes"].max(), 60.0, "minutes"),
+        _row(f"{name}, its best response's last iterate, mean", last["best_response"].mean(), None),
+    ]
+
+
+def psro_oracle_rows(curves: pd.DataFrame) -> list[dict]:
+    """Of `psro.ppo_oracles`, with a column `seed`: how exploitable the mixtures are by the last iteration."""
+    last = curves.groupby("seed").last()
+    what = f"kuhn, PSRO with PPO oracles, exploitability at iteration {int(last['iteration'].max())}, worst of {len(last)} seeds"
+    return [_row(what, last["exploitability"].max(), 0.05)]
+
+
+def solver_rows(policies: int, resampled: int, milliseconds: float, seconds: float) -> list[dict]:
+    """Of `meta_games.solver_time`."""
+    return [
+        _row(f"Nash equilibrium of {policies} policies", milliseconds, 50.0, "ms"),
+        _row(f"the same over {resampled:,} resampled games", seconds, 20.0, "s"),
+    ]
+
+
+def _row(what: str, measured: float, target: float | None, unit: str = "chips", *, more: bool = False) -> dict:
+    return {"what": what, "measured": measured, "target": target, "unit": unit, "more": more}
