@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from workbench.arena import local_executor
 from workbench.envs import make
 from workbench.learning import PPO, Damping, PPOSettings
 from workbench.learning.damping import PRESETS, DampingSettings
@@ -112,20 +111,22 @@ class Sampled:
         return float(((low <= self.exact) & (self.exact <= high)).mean())
 
 
-def sampled_oracle(name: str, iterations: int, games: int, seed: int, resampled: int = 0) -> dict[str, float]:
+def sampled_oracle(name: str, iterations: int, games: int, resampled: int, seed: int) -> pd.DataFrame:
     """Double oracle whose payoffs are means of games.
 
     Args:
         games, resampled: as `Sampled`.
 
     Returns:
-        `nash_conv` after the last iteration, exact; `covered`, the share of entries whose 95% interval holds the exact
-        payoff; `games` in all.
+        One row: `nash_conv` after the last iteration, exact; `covered`, the share of entries whose 95% interval holds
+        the exact payoff; `games` in all.
     """
     game = SequenceForm.of(name)
     payoffs = Sampled(game, games, seed, resampled)
     last = next(itertools.islice(double_oracle(game, payoffs), iterations, None))
-    return {"nash_conv": last.nash_conv, "covered": payoffs.covered, "games": int(payoffs.counts.sum())}
+    return pd.DataFrame(
+        {"nash_conv": [last.nash_conv], "covered": [payoffs.covered], "games": [int(payoffs.counts.sum())]}
+    )
 
 
 def descent_curves(name: str, iterations: int, points: int = 60) -> pd.DataFrame:
@@ -139,24 +140,15 @@ def descent_curves(name: str, iterations: int, points: int = 60) -> pd.DataFrame
     return pd.DataFrame(curves).rename_axis("iteration")
 
 
-def damped_trials(name: str, frames: int, seeds: int, workers: int) -> pd.DataFrame:
-    """PPO against itself, damped and not, from the same seeds: exploitability of the last iterate as it learns.
+def self_play_curve(name: str, arm: str, frames: int, seed: int) -> pd.DataFrame:
+    """PPO against itself, `"damped"` or `"undamped"`: exploitability of the last iterate as it learns.
 
     Args:
         name: a key of `SELF_PLAY`.
-        workers: processes that train side by side.
 
     Returns:
-        arm (`"damped"`, `"undamped"`), seed, frames, exploitability (NashConv / 2): some twenty rows a run.
+        arm, step (frames), exploitability (NashConv / 2): some twenty rows.
     """
-    runs = [(arm, seed) for seed in range(seeds) for arm in ("damped", "undamped")]
-    tables = local_executor(workers).map(_trial, *zip(*[(name, arm, frames, seed) for arm, seed in runs], strict=True))
-    labelled = [table.assign(arm=arm, seed=seed) for table, (arm, seed) in zip(tables, runs, strict=True)]
-    return pd.concat(labelled, ignore_index=True)[["arm", "seed", "frames", "exploitability"]]
-
-
-def _trial(name: str, arm: str, frames: int, seed: int) -> pd.DataFrame:
-    """frames and exploitability of one run of self-play."""
     recipe = SELF_PLAY[name]
     with make(name, recipe.games) as env, tempfile.TemporaryDirectory() as folder:
         policy = Policy.create(env.spec, PolicySettings(hidden=recipe.hidden), seed, device="cpu")
@@ -164,8 +156,8 @@ def _trial(name: str, arm: str, frames: int, seed: int) -> pd.DataFrame:
         damping = Damping(policy, recipe.damping) if arm == "damped" else None
         ppo = PPO(env, policy, settings, seed=seed, damping=damping)
         history = run_trial(ppo, frames, folder, measure=measured(name), save_every=10**9)
-    rows = [(row["step"], row["exploitability"]) for row in history if "exploitability" in row]
-    return pd.DataFrame(rows, columns=["frames", "exploitability"])
+    rows = [(arm, row["step"], row["exploitability"]) for row in history if "exploitability" in row]
+    return pd.DataFrame(rows, columns=["arm", "step", "exploitability"])
 
 
 def solver_time(policies: int, resampled: int, seed: int = 0) -> tuple[float, float]:

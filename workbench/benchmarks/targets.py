@@ -14,33 +14,37 @@ DOUBLE_ORACLE = {
 }
 """NashConv by iteration of OpenSpiel's exact double oracle; another vertex of a programme may halve or double it."""
 
-_ORACLE = {"kuhn": {10: 1e-6}, "leduc": {50: 0.7, 200: 0.1}}
+_ORACLE = {"kuhn": {10: (1e-6, "0 at 7")}, "leduc": {50: (0.7, ".586"), 200: (0.1, ".060 at 199")}}
 _DESCENT = {
-    ("kuhn", "damped", 1000): 0.011, ("leduc", "damped", 1000): 0.14, ("leduc", "damped", 6000): 0.05,
-    ("kuhn", "undamped", 1000): 0.2, ("leduc", "undamped", 1000): 4.0,
+    ("kuhn", "damped", 1000): (0.011, ".0101"), ("leduc", "damped", 1000): (0.14, ".134"),
+    ("leduc", "damped", 6000): (0.05, ".046"), ("kuhn", "undamped", 1000): (0.2, ".405"),
+    ("leduc", "undamped", 1000): (4.0, "4.34 by 300"),
 }  # fmt: skip
+_DEEP_REFERENCE = {"kuhn": ".22, OpenSpiel's PPO, undamped", "leduc": ""}
 _DEEP = {"kuhn": 0.03, "leduc": 0.3}
-_NFSP = {"kuhn": 0.1, "leduc": 0.7}
+NFSP = {"kuhn": 0.1, "leduc": 0.7}
+"""NashConv that the average policy of neural fictitious self-play comes below."""
 
 
 def oracle_rows(curves: Mapping[str, pd.Series]) -> list[dict]:
     """Of `meta_games.oracle_curve` by game."""
     return [
-        _row(f"{name}, exact double oracle, NashConv at iteration {iteration}", curve[iteration], target)
+        _row(
+            f"{name}, exact double oracle, NashConv at iteration {iteration}", curve[iteration], target, reference=known
+        )
         for name, curve in curves.items()
-        for iteration, target in _ORACLE[name].items()
+        for iteration, (target, known) in _ORACLE[name].items()
         if iteration in curve.index
     ]
 
 
-def sampled_rows(found: pd.DataFrame) -> list[dict]:
-    """Of `meta_games.sampled_oracle`: a row a seed, with the column `equilibrium`, `"of the means"` or `"averaged"`."""
-    rows = []
-    for kind, runs in found.groupby("equilibrium", sort=False):
-        what = f"kuhn, sampled PSRO at iteration 10, equilibrium {kind}, median NashConv of {len(runs)} seeds"
-        rows.append(_row(what, runs["nash_conv"].median(), 0.02))
-    covered = found["covered"].mean()
-    return [*rows, _row("share of exact payoffs inside their 95% intervals", covered, 0.94, "share", more=True)]
+def sampled_rows(found: pd.DataFrame, equilibrium: str) -> list[dict]:
+    """Of `meta_games.sampled_oracle` over seeds; `equilibrium` says how it was had."""
+    what = f"kuhn, sampled PSRO at iteration 10, equilibrium {equilibrium}, median NashConv of {_seeds(len(found))}"
+    return [
+        _row(what, found["nash_conv"].median(), 0.02, reference=".0086, OpenSpiel's psro_v2, one run"),
+        _row("its exact payoffs inside their 95% intervals", found["covered"].mean(), 0.94, "share", more=True),
+    ]
 
 
 def descent_rows(curves: Mapping[str, pd.DataFrame]) -> list[dict]:
@@ -48,40 +52,42 @@ def descent_rows(curves: Mapping[str, pd.DataFrame]) -> list[dict]:
     return [
         _row(
             f"{name}, tabular mirror descent {kind}, NashConv at {iteration:,}", curves[name].loc[iteration, kind],
-            target, more=kind == "undamped",
+            target, more=kind == "undamped", reference=known,
         )
-        for (name, kind, iteration), target in _DESCENT.items()
+        for (name, kind, iteration), (target, known) in _DESCENT.items()
         if iteration in curves[name].index
     ]  # fmt: skip
 
 
 def self_play_rows(name: str, trials: pd.DataFrame) -> list[dict]:
-    """Of `meta_games.damped_trials`: exploitability of the last iterates, mean over seeds; the control is reported."""
+    """Of `meta_games.self_play_curve` over seeds, both arms: exploitability of the last iterates, mean over seeds; the control is reported."""
     last = trials.groupby(["arm", "seed"])["exploitability"].last()
     rows = []
     for arm in ("damped", "undamped"):
         mean, low, high = mean_interval(last[arm].tolist())
-        what = f"{name}, PPO self-play {arm}, exploitability, mean of {len(last[arm])} seeds [{low:.3f}, {high:.3f}]"
-        rows.append(_row(what, mean, _DEEP[name] if arm == "damped" else None))
+        interval = f" [{low:.3f}, {high:.3f}]" if len(last[arm]) > 1 else ""
+        what = f"{name}, PPO self-play {arm}, exploitability, mean of {_seeds(len(last[arm]))}{interval}"
+        target = _DEEP[name] if arm == "damped" else None
+        rows.append(_row(what, mean, target, reference=_DEEP_REFERENCE[name]))
     return [*rows, _row(f"{name}, PPO self-play damped, worst seed", last["damped"].max(), _DEEP[name])]
 
 
 def nfsp_rows(name: str, curves: pd.DataFrame) -> list[dict]:
-    """Of `fictitious_play.nfsp_curve`, with a column `seed`: the average policies at the end."""
+    """Of `fictitious_play.nfsp_curve` over seeds: the average policies at the end."""
     last = curves.groupby("seed").last()
-    what = f"{name}, NFSP, average policy, NashConv, worst of {len(last)} seeds"
+    what = f"{name}, NFSP, average policy, NashConv, worst of {_seeds(len(last))}"
     took = f"{name}, NFSP, longest training"
     return [
-        _row(what, last["average"].max(), _NFSP[name]),
+        _row(what, last["average"].max(), NFSP[name]),
         _row(took, last["minutes"].max(), 60.0, "minutes"),
         _row(f"{name}, its best response's last iterate, mean", last["best_response"].mean(), None),
     ]
 
 
 def psro_oracle_rows(curves: pd.DataFrame) -> list[dict]:
-    """Of `psro.ppo_oracles`, with a column `seed`: how exploitable the mixtures are by the last iteration."""
+    """Of `psro.ppo_oracles` over seeds: how exploitable the mixtures are by the last iteration."""
     last = curves.groupby("seed").last()
-    what = f"kuhn, PSRO with PPO oracles, exploitability at iteration {int(last['iteration'].max())}, worst of {len(last)} seeds"
+    what = f"kuhn, PSRO with PPO oracles, exploitability at iteration {int(last['iteration'].max())}, worst of {_seeds(len(last))}"
     return [_row(what, last["exploitability"].max(), 0.05)]
 
 
@@ -93,5 +99,11 @@ def solver_rows(policies: int, resampled: int, milliseconds: float, seconds: flo
     ]
 
 
-def _row(what: str, measured: float, target: float | None, unit: str = "chips", *, more: bool = False) -> dict:
-    return {"what": what, "measured": measured, "target": target, "unit": unit, "more": more}
+def _seeds(number: int) -> str:
+    return "1 seed" if number == 1 else f"{number} seeds"
+
+
+def _row(
+    what: str, measured: float, target: float | None, unit: str = "chips", *, more: bool = False, reference: str = ""
+) -> dict:
+    return {"what": what, "measured": measured, "target": target, "unit": unit, "more": more, "reference": reference}

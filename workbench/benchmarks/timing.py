@@ -52,10 +52,10 @@ def rate(step: Callable[[], float], seconds: float, warm_up: int = 1, repeats: i
     return best
 
 
-def kept(file: Path, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+def kept(file: Path, compute: Callable[..., pd.DataFrame], *arguments, **options) -> pd.DataFrame:
     """A table that takes long: computed once and kept, so that a notebook that was stopped goes on after it."""
     if not file.is_file():
-        table = compute()
+        table = compute(*arguments, **options)
         replace_file(file, lambda path: table.to_parquet(path))
     return pd.read_parquet(file)
 
@@ -64,19 +64,21 @@ def figures(rows: list[dict]) -> pd.DataFrame:
     """A table of what was measured beside what was asked for.
 
     Args:
-        rows: each with `what`, `measured`, `unit`; `target`, or None where a figure is only reported; and `more`, False
-            where less is better.
+        rows: each with `what`, `measured`, `unit`; `target`, or None where a figure is only reported; `more`, False
+            where less is better; and `reference`, what others got, in words.
 
     Returns:
-        what, measured, target, unit, reached ("yes", "no" or "" without a target).
+        what, measured, target, unit, reached ("yes", "no" or "" without a target), and reference where any row has one.
     """
     described = []
     for row in rows:
         target, measured = row.get("target"), float(row["measured"])
         better = "" if target is None else measured >= target if row.get("more", True) else measured <= target
         reached = better if better == "" else "yes" if better else "no"
-        described.append((row["what"], measured, np.nan if target is None else target, row["unit"], reached))
-    return pd.DataFrame(described, columns=["what", "measured", "target", "unit", "reached"])
+        target = np.nan if target is None else target
+        described.append((row["what"], measured, target, row["unit"], reached, row.get("reference", "")))
+    table = pd.DataFrame(described, columns=["what", "measured", "target", "unit", "reached", "reference"])
+    return table if table["reference"].any() else table.drop(columns="reference")
 
 
 def shown(table: pd.DataFrame):
