@@ -8,6 +8,18 @@ import pytest
 import torch
 
 
+# Files that take minutes, the longest first: begun late, one of them would keep a single process busy at the end.
+_LONG = ("test_notebooks.py", "browser/lab/test_notebooks.py", "faults", "browser", "pipeline/test_sweep.py", "cluster")
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        path = item.path.as_posix()
+        return next((number for number, part in enumerate(_LONG) if f"tests/{part}" in path), len(_LONG))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_torch_thread():
     """Several torch threads on a busy machine slow small networks down many times over."""
