@@ -124,7 +124,7 @@ def test_ties_everywhere_are_shared_alike_and_nothing_is_said_to_be_ranked():
     shape = metagame.structure(game.payoffs())
     assert (shape.transitive, shape.cyclic) == (0.0, 0.0)
     found = metagame.equilibrium(game)
-    assert "All payoffs are even" in plots.cycles(found).axes[0].get_title(loc="left")
+    assert "All payoffs are even" in plots.cycles(found).get_suptitle()
 
 
 def test_of_equilibria_that_are_many_one_is_taken_whatever_the_order():

@@ -21,6 +21,14 @@ def test_sides_meet_opponents_and_each_other_and_opponents_do_not(tmp_path):
     found = metagame.side_by_side(matches, ["a", "b"], ["c", "d"]).set_index("opponent")
     assert found.loc["c", ["games", "a", "b", "difference"]].tolist() == [10, 1.0, -1.0, 2.0]
     assert found.loc["c", "low"] > 0
+    words = metagame.in_words(found.reset_index(), ["a", "b"])
+    assert words["a"][0].startswith("+1.000 [+") and list(words.columns) == [
+        "opponent",
+        "games",
+        "a",
+        "b",
+        "difference",
+    ]
     assert metagame.gain_of(matches, "b", "a").mean == 1.0
     with pytest.raises(ValueError, match="a: a side and an opponent at once"):
         metagame.play_sides("rps", {"a": "rps/rock"}, {"a": "rps/rock"}, games=2)
@@ -44,4 +52,8 @@ def test_the_verdict_names_the_bound_who_tells_them_apart_and_what_is_exact():
     said = metagame.comparison_verdict(gains, "fresh", Gain(500, 0.01, -0.1, 0.1), {"mixture-5": 0.25}, table)
     assert "mixture-5, over 500 held-out games: mixture-5 can be exploited by at least that much" in said
     assert "was trained against mixture-5: of distilled it may show less" in said
-    assert "not told apart from even play" in said and "told apart by 1: y." in said and "mixture-5 by 0.2500" in said
+    assert (
+        "not told apart from even play" in said
+        and "Of 2 opponents 1 tell the two apart (y)" in said
+        and "mixture-5 by 0.2500" in said
+    )

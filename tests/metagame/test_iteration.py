@@ -65,11 +65,11 @@ def test_the_verdict_says_what_follows(gain, word):
 
 def test_both_numbers_stand_side_by_side_and_the_last_is_open():
     table = metagame.exploitability_table(
-        [{"iteration": 0, "gap": 0.4}, {"iteration": 1, "gap": 0.0}], [[0.3, 0.2, 0.4]]
+        [{"iteration": 0, "gap": 0.4, "exact exploitability": 0.35}, {"iteration": 1, "gap": 0.0}], [[0.3, 0.2, 0.4]]
     )
     expected = {
         "iteration": [0, 1], "gap": [0.2, 0.0], "exploitability": [0.3, np.nan], "low": [0.2, np.nan],
-        "high": [0.4, np.nan],
+        "high": [0.4, np.nan], "exact": [0.35, np.nan],
     }  # fmt: skip
     pd.testing.assert_frame_equal(table, pd.DataFrame(expected))
 
@@ -78,3 +78,11 @@ def test_a_file_that_is_no_summary_is_named(tmp_path):
     (tmp_path / "wrong.json").write_text(json.dumps({"iteration": 1}))
     with pytest.raises(ValueError, match=r"wrong\.json: expected the iteration_summary"):
         metagame.read_summaries([tmp_path / "wrong.json"])
+
+
+def test_the_best_mixture_so_far_is_the_one_with_the_lowest_upper_end():
+    summaries = [{"iteration": number, "gap": 0.0} for number in range(4)]
+    history = metagame.exploitability_table(summaries, [[0.5, 0.4, 0.6], [0.1, 0.05, 0.15], [0.08, -0.1, 0.26]])
+    said = metagame.best_so_far(history)
+    assert "the mixture of iteration 1" in said and "not told apart from 1 of the others, of 3 tested" in said
+    assert "No best response was trained yet" in metagame.best_so_far(metagame.exploitability_table(summaries, []))

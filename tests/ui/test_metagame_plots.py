@@ -22,7 +22,7 @@ def test_shares_are_as_wide_as_the_mixture(found):
 
 
 def test_the_title_says_how_much_circles(found):
-    assert "100% circles" in plots.cycles(found).axes[0].get_title(loc="left")
+    assert "100% circles" in plots.cycles(found).get_suptitle()
 
 
 def test_each_iterations_mixture_is_stacked_to_one():
@@ -46,6 +46,8 @@ def test_both_numbers_are_drawn_and_unknown_ones_are_not():
             "high": [0.4, np.nan],
         }
     )
+    known = plots.exploitability_history(table.assign(exact=[0.35, 0.1])).axes[0].get_lines()[2]
+    assert known.get_ydata().tolist() == [0.35, 0.1]
     lines = plots.exploitability_history(table).axes[0].get_lines()
     assert lines[0].get_ydata().tolist() == [0, 0] and lines[1].get_ydata().tolist() == [0.3]
 

@@ -1,7 +1,7 @@
 """Games of policies: what they earn against each other, equilibria, best responses, and exact answers for small games."""
 
 from workbench.metagame.analysis import Equilibrium, equilibrium, next_games, structure
-from workbench.metagame.comparison import comparison_verdict, play_sides, side_by_side
+from workbench.metagame.comparison import comparison_verdict, in_words, play_sides, side_by_side
 from workbench.metagame.exploitability import exact_exploitability
 from workbench.metagame.files import population_table, write_iteration
 from workbench.metagame.growth import play_population
@@ -58,6 +58,7 @@ __all__ = [
     "gain_of",
     "gap",
     "hold_out",
+    "in_words",
     "judge",
     "judged_table",
     "mixture",

@@ -69,6 +69,18 @@ def side_by_side(matches: Matches, sides: Sequence[str], opponents: Sequence[str
     return pd.DataFrame(rows)
 
 
+def in_words(compared: pd.DataFrame, sides: Sequence[str]) -> pd.DataFrame:
+    """`side_by_side` to be read: each payoff with its interval in one column."""
+    found = compared[["opponent", "games"]].copy()
+    columns = {side: (side, f"{side} low", f"{side} high") for side in sides}
+    if len(sides) == 2:
+        columns["difference"] = ("difference", "low", "high")
+    for name, parts in columns.items():
+        figures = compared[list(parts)].itertuples(index=False, name=None)
+        found[name] = [f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]" for mean, low, high in figures]
+    return found
+
+
 def difference(one: tuple[float, float, float], other: tuple[float, float, float]) -> tuple[float, float, float]:
     """Difference of two independent means, each given with its interval, and the interval of the difference.
 
@@ -101,10 +113,8 @@ def comparison_verdict(
         f"{second} earns {together.mean:+.3f} [{together.low:+.3f}, {together.high:+.3f}] a game against {first}: {apart}."
     )
     differ = compared[(compared["low"] > 0) | (compared["high"] < 0)]["opponent"]
-    said.append(
-        f"Against {len(compared)} opponents the two are told apart by {len(differ)}"
-        + (f": {', '.join(differ)}." if len(differ) else "; one in twenty would be by chance.")
-    )
+    who = f" ({', '.join(differ)})" if len(differ) else ""
+    said.append(f"Of {len(compared)} opponents {len(differ)} tell the two apart{who}; one in twenty would by chance.")
     if exact:
         values = ", ".join(f"{id} by {value:.4f}" for id, value in exact.items())
         said.append(f"Exactly, over the whole game, a best response exploits {values} a game.")

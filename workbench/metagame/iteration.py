@@ -123,10 +123,11 @@ def gain_of(matches: Matches, response: str, opponent: str) -> Gain:
 
 
 def exploitability_table(summaries: Sequence[Mapping], gains: Sequence[Sequence[float]]) -> pd.DataFrame:
-    """A row an iteration for `plots.exploitability_history`: both numbers, with the interval of the second.
+    """A row an iteration for `plots.exploitability_history`: both numbers, with the interval of the second; and the exact one.
 
     Args:
-        summaries: from `read_summaries`; each `gap` sums what both players could gain.
+        summaries: from `read_summaries`; each `gap` sums what both players could gain; those of small games have an
+            `exact exploitability`.
         gains: as many or fewer, [mean, low, high] of the response to that iteration's mixture.
 
     Raises:
@@ -147,6 +148,7 @@ def exploitability_table(summaries: Sequence[Mapping], gains: Sequence[Sequence[
                 "exploitability": mean,
                 "low": low,
                 "high": high,
+                "exact": summary.get("exact exploitability", float("nan")),
             }
         )
     return pd.DataFrame(rows)
@@ -164,10 +166,10 @@ def best_so_far(history: pd.DataFrame) -> str:
         return "No best response was trained yet: how far these mixtures can be exploited is not known."
     best = known.loc[known["high"].idxmin()]
     rivals = int((known["low"] <= best["high"]).sum()) - 1
-    told = f"not told apart from {rivals} others" if rivals else "told apart from all others"
+    told = f"not told apart from {rivals} of the others" if rivals else "told apart from all others"
     return (
         f"Hardest to exploit so far: the mixture of iteration {best['iteration']:.0f}, of which a response earned "
-        f"{best['exploitability']:+.3f} [{best['low']:+.3f}, {best['high']:+.3f}] a game, {told} of {len(known)} tested."
+        f"{best['exploitability']:+.3f} [{best['low']:+.3f}, {best['high']:+.3f}] a game, {told}, of {len(known)} tested."
     )
 
 

@@ -27,7 +27,7 @@ from workbench.metagame.iteration import Gain, chosen_mixture, gain_of, opponent
 from workbench.metagame.selectors import start_of_selection
 from workbench.policies.core import Policy
 from workbench.policies.mixture import Mixture
-from workbench.policies.registry import load_policy
+from workbench.policies.registry import find_policy, load_policy
 from workbench.policies.settings import PolicySettings
 
 FRESH = "fresh"
@@ -329,7 +329,7 @@ def plans_table(plans: Sequence[Plan]) -> pd.DataFrame:
         [
             {
                 "response": plan.id,
-                "begins from": plan.start or "fresh weights",
+                "begins from": "fresh weights" if plan.start is None else find_policy(plan.start)[0],
                 "trains against": f"{plan.opponents.id}: "
                 + ", ".join(f"{id} {share}" for id, share in plan.opponents.describe().items()),
                 "seed": plan.seed,

@@ -85,7 +85,7 @@ def exploitability_history(table: pd.DataFrame, title: str = "") -> Figure:
 
     Args:
         table: a row an iteration: `iteration`, `gap`, and `exploitability`, `low`, `high`: the best response's held-out
-            payoff against the mixture; nan where none was trained.
+            payoff against the mixture; nan where none was trained. And, where it is known, `exact`.
     """
     figure = new_figure(8.5, 4.2)
     axes = figure.add_subplot()
@@ -95,6 +95,9 @@ def exploitability_history(table: pd.DataFrame, title: str = "") -> Figure:
     axes.plot(known["iteration"], known["exploitability"], color=colour, marker="o",
               label="approximate exploitability (a lower bound), 95% interval")  # fmt: skip
     axes.vlines(known["iteration"], known["low"], known["high"], color=colour, linewidth=2.5, alpha=0.5)
+    if "exact" in table and table["exact"].notna().any():
+        axes.plot(table["iteration"], table["exact"], color=INK, marker="D", markersize=5, linewidth=1,
+                  label="exploitability, exact")  # fmt: skip
     axes.axhline(0, color=MUTED, linewidth=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("iteration")
@@ -106,29 +109,46 @@ def exploitability_history(table: pd.DataFrame, title: str = "") -> Figure:
 
 @styled
 def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") -> Figure:
-    """Policies in the plane of most circling: who is ahead in turning beats who is behind; near the middle, few circles."""
+    """Who circles with whom, and at what strength: a spinning top seen from above, and from its side.
+
+    Left, policies in the plane of most circling: who is ahead in turning beats who is behind; near the middle, few
+    circles. Right, their strength, the ranking's part, over one side of that plane.
+
+    Source: Balduzzi et al. 2019, arXiv 1901.08106 (the plane); Czarnecki et al. 2020, arXiv 2004.09468 (the top).
+    """
     game = found.game
     palette = palette or Palette(game.rows)
     described = structure(game.payoffs())
-    figure = new_figure(6.2, 5.6)
-    axes = figure.add_subplot()
+    figure = new_figure(10, 4.9)
+    above, beside = figure.subplots(1, 2)
     labels = short_names(list(game.rows), 24)
-    size = max(np.abs(described.plane).max(initial=0), 1e-9) * 1.3
+    size = max(np.abs(described.plane).max(initial=0), 1e-9) * 1.35
     for index, policy in enumerate(game.rows):
         x, y = described.plane[index]
-        axes.scatter(x, y, s=40 + 900 * found.profile.row[index], color=palette[policy].colour, alpha=0.6, linewidth=0)
-        axes.annotate(labels[policy], (x, y), (6, 6), textcoords="offset points", fontsize=8.5)
-    axes.axhline(0, color=MUTED, linewidth=0.7)
-    axes.axvline(0, color=MUTED, linewidth=0.7)
-    axes.set_xlim(-size, size)
-    axes.set_ylim(-size, size)
-    axes.set_aspect("equal")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    axes.set_xlabel("area: share of the mixture")
+        for axes, height in ((above, y), (beside, described.ratings[index])):
+            look = {
+                "s": 40 + 700 * found.profile.row[index],
+                "color": palette[policy].colour,
+                "alpha": 0.6,
+                "linewidth": 0,
+            }
+            axes.scatter(x, height, **look)
+            axes.annotate(labels[policy], (x, height), (6, 6), textcoords="offset points", fontsize=8.5)
+    for axes in (above, beside):
+        axes.axhline(0, color=MUTED, linewidth=0.7)
+        axes.axvline(0, color=MUTED, linewidth=0.7)
+        axes.set_xlim(-size, size)
+        axes.set_xticks([])
+        axes.grid(visible=False)
+    above.set_ylim(-size, size)
+    above.set_aspect("equal")
+    above.set_yticks([])
+    above.set_xlabel("from above: who is ahead in turning beats who is behind")
+    beside.margins(y=0.15)
+    beside.set_ylabel("strength: mean payoff against all")
+    beside.set_xlabel("from the side (area: share of the mixture)")
     split = f"{described.transitive:.0%} of the payoffs is a ranking, {described.cyclic:.0%} circles"
-    axes.set_title(title or (split if game.payoffs().any() else "All payoffs are even: no ranking, no circles"))
+    figure.suptitle(title or (split if game.payoffs().any() else "All payoffs are even: no ranking, no circles"))
     return figure
 
 
