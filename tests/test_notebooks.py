@@ -281,3 +281,47 @@ def test_finetuning_killed_outright_goes_on_and_ends_the_same(tmp_path):
     ]
     assert logged[0] == logged[1]
     assert json.loads((stage / "result.json").read_text())["provenance"]["resumed"] is True
+
+
+PSRO = """
+name: psro
+generations: 3
+stop_when: ${best_response.metrics.converged}
+shared: {env: kuhn, workers: 1, batch_size: 8, policies: [kuhn/bet, random], games_per_pair: 8}
+stages:
+  best_response:
+    parameters:
+      {mixture: "${previous.meta_game.mixture}", opponents: ["${previous.meta_game.opponents}"],
+       starts: ["${previous.best_response.policy}"], name: "response-${generation}", responses: 2, timesteps: 1024, games: 8,
+       rollout_length: 16, hidden: [8], evaluation_games: 20, stop_below: 2.5}
+    initial: {mixture: kuhn/bet, opponents: [], starts: []}
+  meta_game:
+    parameters:
+      {responses: ["${every.best_response.responses}"], resampled: 20, selector: uniform}
+  nash_mixture:
+    generations: last
+    parameters:
+      {mixture: "${meta_game.mixture}", responses: ["${every.best_response.responses}"], register: sigma, evaluation_games: 8,
+       exploiter_timesteps: 1024, games: 8, rollout_length: 16, hidden: [8], distillation: {games: 40, epochs: 2}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_psro_with_several_responses_ends_early_and_examines_its_mixture(tmp_path):
+    folder = run(tmp_path, PSRO)  # no interval is wider than what is at stake, so the first response ends it
+    stages = json.loads((folder / "experiment.json").read_text())
+    states = {(entry["generation"], entry["stage"]): entry["state"] for entry in stages["stages"]}
+    assert [states[generation, "best_response"] for generation in (1, 2, 3)] == ["finished", "skipped", "skipped"]
+    assert states[3, "nash_mixture"] == "finished"
+    assert stages["message"].startswith("generation 1 of 3 was the last") and stages["state"] == "finished"
+    population = json.loads((folder / "gen_001/10_meta_game/analysis/population.json").read_text())
+    assert list(population["policies"]) == ["kuhn/bet", "random", "response-1-a", "response-1-b"]
+    opponents = load_policy(folder / "gen_001/10_meta_game/opponents/000")
+    assert opponents.id == "uniform-0" and opponents.weights.tolist() == [0.25] * 4
+    trained = load_policy(folder / "gen_001/11_best_response/policies/response-1-a")
+    assert trained.lineage["against"] == "always-kuhn/bet"
+    result = json.loads((folder / "gen_003/12_nash_mixture/result.json").read_text())["metrics"]
+    assert result["exploitability, exact/mixture-0"] >= 0 and "exploitability, at least/distilled" in result
+    assert load_policy("sigma", root=folder.parent).id == "sigma"
+    assert load_policy("sigma-distilled", root=folder.parent).lineage["imitates"] == "mixture-0"
