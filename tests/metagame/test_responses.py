@@ -84,6 +84,18 @@ def test_several_go_on_from_one_checkpoint_as_if_they_had_not_stopped(tmp_path):
         Responses([*team(1).trainers.values()] * 2)
 
 
+def test_who_was_stopped_between_two_of_them_goes_on_with_the_second():
+    whole, cut = team(), team()
+    whole.update()
+    second = cut.trainers["r-b"]
+    second.update, update = None, second.update  # as if the stop button had been pressed
+    with pytest.raises(TypeError):
+        cut.update()
+    second.update = update
+    cut.update()
+    assert cut.updates == cut.trainers["r-a"].updates == 1 and same(whole, cut)
+
+
 def test_judging_by_hand():
     games = [
         *won("a", "m", 80, 20), *won("a, before", "m", 50, 50),  # learned, and wins

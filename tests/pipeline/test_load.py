@@ -250,3 +250,11 @@ def test_notebooks_are_found_by_number_and_name_or_name_alone(project):
     assert find_notebook("collect", folder).name == "01_collect.ipynb"
     assert find_notebook("01_collect", folder).name == "01_collect.ipynb"
     assert find_notebook(str(folder / "notebooks/talks.ipynb")).name == "talks.ipynb"
+
+
+SHIPPED = sorted((Path(__file__).resolve().parents[2] / "params").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_every_experiment_that_is_shipped_can_be_run_as_it_is_written(file):
+    assert load_experiment(file).runs()

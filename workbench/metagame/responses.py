@@ -155,8 +155,10 @@ class Responses:
         Raises:
             FloatingPointError: training has diverged; the last checkpoint stays.
         """
-        metrics = {}
+        metrics, behind = {}, self.updates
         for id, trainer in self.trainers.items():
+            if trainer.updates > behind:  # the last call was stopped after this one
+                continue
             try:
                 found = trainer.update()
             except FloatingPointError as error:
