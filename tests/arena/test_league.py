@@ -365,7 +365,7 @@ def test_arms_begin_alike_and_play_as_many_frames(build, tmp_path):
         run_trial(some, 20 * TURN, tmp_path / name)
         assert some.frames == 20 * TURN
         some.close()
-    assert arms["simple_mix"].population.snapshots == ["v12", "v15", "v18"]
+    assert list(arms["simple_mix"].players()) == ["v12", "v15", "v18", arms["simple_mix"].policy.id]
 
 
 def test_self_play_gone_on_with_meets_the_same_snapshots(build, tmp_path):

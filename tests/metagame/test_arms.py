@@ -2,7 +2,9 @@
 
 import pytest
 
-from workbench.metagame.arms import compare_arms
+from workbench.metagame.arms import compare_arms, mixture_exploitability
+from workbench.metagame.exploitability import measured
+from workbench.policies import load_policy
 
 
 def test_differences_are_by_seed():
@@ -25,3 +27,12 @@ def test_arms_need_as_many_seeds():
         compare_arms({"mix": [0.1, 0.2], "league": [0.1]})
     with pytest.raises(ValueError, match="no arms"):
         compare_arms({})
+
+
+def test_the_mixture_of_players_that_beat_each_other_by_hand():
+    # whoever always bets takes every pot of whoever always passes, who then has no share in the mixture
+    bet, passes, nash = (load_policy(f"kuhn/{name}") for name in ("bet", "pass", "nash"))
+    alone = measured("kuhn")(bet)["exploitability"]
+    assert mixture_exploitability("kuhn", [passes, bet]) == pytest.approx(alone) and alone > 0.1
+    # an equilibrium's exploitability is 0, and nobody beats it
+    assert mixture_exploitability("kuhn", [nash]) == pytest.approx(0, abs=1e-9)

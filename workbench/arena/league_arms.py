@@ -44,6 +44,10 @@ class SelfPlay:
     def policy(self) -> Policy:
         return self.ppo.policy
 
+    def players(self) -> dict[str, Policy]:
+        """The snapshots that may be met, and the learner as it is, by id."""
+        return {id: self.population.player(id) for id in self.population.snapshots} | {self.policy.id: self.policy}
+
     def update(self) -> dict[str, float]:
         """One update, and a snapshot where it is time; what both say."""
         before = self.frames

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from workbench.envs.players import Player
+from workbench.metagame.exploitability import measured, policy_table
+from workbench.metagame.sequences import SequenceForm
+from workbench.metagame.solvers import solve
 from workbench.metagame.statistics import paired
+from workbench.policies.mixture import Mixture
 
 
 def compare_arms(figures: Mapping[str, Sequence[float]]) -> pd.DataFrame:
@@ -31,3 +37,20 @@ def compare_arms(figures: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     rows = {name: pairs[name].iloc[1] for name in pairs} | {treated: next(iter(pairs.values())).iloc[0]}
     rows |= {f"{treated} less {name}": pairs[name].iloc[2] for name in controls}
     return pd.DataFrame(rows).T
+
+
+def mixture_exploitability(env_name: str, players: Sequence[Player]) -> float:
+    """Exploitability of the Nash mixture of some players, who meet in both seats, one drawn a game; all of it exact.
+
+    Args:
+        env_name: of a game that can be unrolled.
+        players: what an arm has frozen; its last policy by itself says less of arms that learn against their past.
+    """
+    game = SequenceForm.of(env_name)
+    plans = np.stack([game.plan(policy_table(player, game.tree)) for player in players])
+    first = game.payoffs(plans, plans)
+    shares = solve((first - first.T) / 2).row
+    played = np.flatnonzero(shares > 1e-9)
+    weights = shares[played] / shares[played].sum()
+    mixture = Mixture("mixture", [players[index] for index in played], weights)
+    return measured(env_name)(mixture)["exploitability"]

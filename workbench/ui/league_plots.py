@@ -130,7 +130,11 @@ def league_growth(joined: Sequence[Mapping], history: Sequence[Mapping], title: 
 
 @styled
 def arms_over_frames(
-    runs: Mapping[tuple[str, int], Sequence[Mapping]], metric: str, axis: str, title: str = ""
+    runs: Mapping[tuple[str, int], Sequence[Mapping]],
+    metric: str,
+    axis: str,
+    mixtures: Mapping[str, Sequence[float]] | None = None,
+    title: str = "",
 ) -> Figure:
     """A metric of several arms over the same frames, and where they ended with 95% intervals over seeds.
 
@@ -138,10 +142,12 @@ def arms_over_frames(
         runs: by arm and seed, rows with `step` and, in some, the metric.
         metric: its name.
         axis: what it is called, with its unit.
+        mixtures: by arm, for each seed the metric of the Nash mixture of what it had frozen at the end.
     """
     arms = list(dict.fromkeys(arm for arm, _ in runs))
-    figure = new_figure(9.5, 4.2)
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1.4))
+    figure = new_figure(9.5 if mixtures is None else 11, 4.2)
+    widths = (3, 1.4) if mixtures is None else (3, 1.4, 1.4)
+    left, *ends = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
     for place, (arm, colour) in enumerate(zip(arms, COLOURS, strict=False)):
         curves = [
             pd.DataFrame(list(rows)).set_index("step")[metric].dropna()
@@ -152,17 +158,20 @@ def arms_over_frames(
             left.plot(curve.index, curve, color=colour, alpha=0.3, linewidth=1)
         mean = pd.concat(curves, axis=1).sort_index().interpolate(method="index", limit_area="inside").mean(axis=1)
         left.plot(mean.index, mean, color=colour, linewidth=2, label=arm)
-        _interval(right, place, [curve.iloc[-1] for curve in curves], colour)
+        values = [[curve.iloc[-1] for curve in curves], *([] if mixtures is None else [mixtures[arm]])]
+        for axes, some in zip(ends, values, strict=True):
+            _interval(axes, place, some, colour)
     left.set_ylim(0)
     left.set_ylabel(axis)
     left.set_xlabel("frames (env steps of all learners, summed over games)")
     left.xaxis.set_major_formatter(EngFormatter(sep=""))
     left.legend()
-    left.set_title(title or f"{axis}, each seed and the mean")
-    right.set_xticks(range(len(arms)), arms, rotation=20, ha="right")
-    right.set_xlim(-0.8, len(arms) - 0.5)
-    right.grid(axis="x", visible=False)
-    right.set_title("At the end (95% over seeds)")
+    left.set_title(title or "The last policy, each seed and the mean")
+    for axes, name in zip(ends, ("At the end", "Nash mixture\nof its copies"), strict=False):
+        axes.set_xticks(range(len(arms)), arms, rotation=20, ha="right")
+        axes.set_xlim(-0.9, len(arms) - 0.5)
+        axes.grid(axis="x", visible=False)
+        axes.set_title(name)
     return figure
 
 
