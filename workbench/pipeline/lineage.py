@@ -12,6 +12,7 @@ from workbench.pipeline.references import Reference
 from workbench.pipeline.summary import Summary
 
 _BOX, _TALL, _ACROSS, _DOWN, _MARGIN = 168, 54, 226, 76, 14
+_ROUND = 34  # how far an arrow swings out that goes round the boxes between
 _MOST_GENERATIONS = 5  # more of them are behind a fold: a picture is to be seen at a glance
 _MOST_OF_ONE_STAGE = 4
 _GIVEN = ("policy", "policies", "dataset", "datasets")  # parameters that may name something from outside
@@ -200,7 +201,7 @@ def _drawn(lineage: Lineage, entries: list[dict], ratings: dict[str, str], gener
     shown = {key: node for key, node in lineage.nodes.items() if key[1] in generations}
     stages = ["", *dict.fromkeys(entry["stage"] for entry in entries)]
     places, rows = _places(shown, stages, generations)
-    width = 2 * _MARGIN + _ACROSS * (len(generations) - 1) + _BOX
+    width = 2 * _MARGIN + _ACROSS * (len(generations) - 1) + _BOX + _ROUND
     height = 2 * _MARGIN + 18 + _DOWN * (rows - 1) + _TALL
     parts = [
         f'<text x="{_MARGIN + column * _ACROSS}" y="{_MARGIN + 2}" font-size="12" fill="#66717d">generation {generation}</text>'
@@ -255,9 +256,7 @@ def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
         path = f"M{a[0]:.0f} {a[1]:.0f} C{a[0] + bend:.0f} {a[1] + 16:.0f} {b[0] + bend:.0f} {b[1] - 16:.0f} {b[0]:.0f} {b[1]:.0f}"
         if not adjacent:
             a, b = (x + _BOX, y + _TALL / 2), (to_x + _BOX, to_y + _TALL / 2)
-            path = (
-                f"M{a[0]:.0f} {a[1]:.0f} C{a[0] + 34:.0f} {a[1]:.0f} {b[0] + 34:.0f} {b[1]:.0f} {b[0]:.0f} {b[1]:.0f}"
-            )
+            path = f"M{a[0]:.0f} {a[1]:.0f} C{a[0] + _ROUND:.0f} {a[1]:.0f} {b[0] + _ROUND:.0f} {b[1]:.0f} {b[0]:.0f} {b[1]:.0f}"
     else:
         a, b = (x + _BOX, y + _TALL / 2), (to_x, to_y + _TALL / 2)
         half = max(28.0, (b[0] - a[0]) / 2)
