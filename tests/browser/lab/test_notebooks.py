@@ -43,6 +43,9 @@ SHORT = {
     "11_best_response": {
         "env": "kuhn", "mixture": "kuhn/bet", "games": 64, "timesteps": 200_000, "rollout_length": 16, "hidden": [16],
     },
+    "12_nash_mixture": {
+        "exploiter_timesteps": 20_000, "hidden": [16], "evaluation_games": 100, "distillation": {"games": 200, "epochs": 3},
+    },
     "13_damping": {"games": 64, "seeds": 2, "timesteps": 40_000, "hidden": [16]},
     "15_league": {"games": 32, "seeds": 1, "timesteps": 40_000, "hidden": [16], "snapshot_frames": 5000, "member_games": 4},
 }  # fmt: skip
