@@ -17,7 +17,7 @@ from workbench.policies import Policy, PolicySettings
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Settings that reach a game's yardstick; the learning rates fall over the frames that are asked for."""
+    """Settings that reach a game's yardstick; the average's learning rate falls over the frames that are asked for."""
 
     games: int = 256
     hidden: tuple[int, ...] = (64, 64)
@@ -28,15 +28,15 @@ class Recipe:
 
 RECIPES = {
     "kuhn": Recipe(
-        nfsp=NFSPSettings(anticipation=0.1, capacity=500_000, average_updates=4),
-        ppo={"steps": 16, "minibatches": 1, "learning_rate": 3e-3, "entropy_weight": 0.05},
+        nfsp=NFSPSettings(anticipation=0.1, capacity=500_000, average_updates=2, exploration=0.02),
+        ppo={"steps": 8, "learning_rate": 5e-3},
         imitation={"batch_size": 512, "learning_rate": 3e-3},
     ),
     "leduc": Recipe(
         hidden=(128, 128),
-        nfsp=NFSPSettings(anticipation=0.1, capacity=2_000_000, average_updates=4),
-        ppo={"steps": 32, "minibatches": 2, "learning_rate": 1e-3, "entropy_weight": 0.05},
-        imitation={"batch_size": 1024, "learning_rate": 1e-3},
+        nfsp=NFSPSettings(anticipation=0.1, capacity=2_000_000, average_updates=4, exploration=0.02),
+        ppo={"steps": 16, "learning_rate": 3e-3},
+        imitation={"batch_size": 1024, "learning_rate": 3e-3},
     ),
 }
 
@@ -49,7 +49,11 @@ def trainer(name: str, frames: int, seed: int, recipe: Recipe | None = None) -> 
         Policy.create(env.spec, PolicySettings(hidden=recipe.hidden), 2 * seed + number, device="cpu")
         for number in (0, 1)
     ]
-    ppo = PPOSettings(total_frames=frames, discount=1.0, trace=1.0, value_clip=None, **recipe.ppo)
+    # a wide clip: a best response is no use if it turns slowly
+    ppo = PPOSettings(
+        total_frames=frames, epochs=4, minibatches=2, clip=0.5, discount=1.0, trace=1.0, value_clip=None,
+        entropy_weight=0.0, **recipe.ppo,
+    )  # fmt: skip
     updates = recipe.nfsp.average_updates * -(-frames // (recipe.games * ppo.steps))
     return NFSP(
         env, *policies, recipe.nfsp, ppo=ppo, imitation=average_imitation(updates, **recipe.imitation), seed=seed

@@ -55,7 +55,7 @@ class NFSPSettings:
     capacity: int = 200_000
     longest_game: int = 256
     average_updates: int = 8
-    exploration: float = 0.01
+    exploration: float = 0.02
 
     def __post_init__(self):
         if not 0 <= self.anticipation <= 1:
@@ -225,7 +225,7 @@ class NFSP:
     def state(self) -> tuple[dict, dict[str, np.ndarray]]:
         """What `save` writes."""
         described, arrays = {"settings": asdict(self.settings)}, under("reservoir", self.reservoir.arrays())
-        parts = {"ppo": self.ppo, "imitation": self.imitation} | ({"games": self.games} if self.games else {})
+        parts = {"ppo": self.ppo, "imitation": self.imitation} | ({} if self.games is None else {"games": self.games})
         for name, part in parts.items():
             described[name], held = part.state()
             arrays |= under(name, held)
