@@ -6,6 +6,8 @@ import pytest
 
 from workbench import metagame
 from workbench.arena import SerialExecutor, collect
+from workbench.data.datasets import Dataset
+from workbench.data.trajectories import held_out
 from workbench.envs import env_spec
 from workbench.metagame.exploitability import GameTree, expected_value, policy_table
 from workbench.metagame.offline import PRESETS
@@ -92,3 +94,16 @@ def test_replays_take_their_share_and_a_collector_plays_in_its_place(tmp_path):
         steps[name] = history[-1]["step"]
     # an epoch goes once through what was collected, so half of it from replays takes twice as many batches
     assert steps["mixed"] == 2 * steps["alone"] > 0
+
+
+def test_of_few_games_some_are_held_out_whatever_chance_says(tmp_path):
+    unlucky = 0
+    for seed in range(8):
+        settings = metagame.offline_settings("distillation", {"games": 10, "epochs": 1})
+        folder = tmp_path / str(seed)
+        teacher = Mixture("bets", [load_policy("kuhn/bet")], [1.0])
+        history = metagame.distil("kuhn", fresh(), teacher, [], settings, folder=folder, seed=seed, **OPTIONS)
+        assert "validation/loss" in history[0]
+        ids = {entry.game.match_id for part in Dataset(folder / "games").folders for entry in part.entries}
+        unlucky += not any(held_out(id, 0.1, 0) for id in ids)
+    assert unlucky  # a tenth of these would have been nothing

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workbench.arena.collect import collect
 from workbench.arena.entrants import Source
-from workbench.data.datasets import Dataset
+from workbench.data.datasets import Dataset, EmptyDataset
 from workbench.envs.players import Player
 from workbench.learning.damping import Damping
 from workbench.learning.imitation import Imitation, ImitationSettings
@@ -168,13 +168,9 @@ def _collected(env_name, player, opponents, settings, folder, seed, progress, op
 
 def _learned(learner, sources: dict[Path, str | None], settings, folder, damping, seed, progress) -> list[dict]:
     """Learn from the first folder, and from the second, if there is one, by its share."""
-    chosen = {
-        "spec": learner.spec,
-        "length": settings.length,
-        "seed": seed,
-        "validation_fraction": settings.validation_fraction,
-    }
     collected, player = next(iter(sources.items()))
+    chosen = {"spec": learner.spec, "length": settings.length, "seed": seed}
+    chosen["validation_fraction"] = _fraction(collected, player, settings.validation_fraction)
     held_out = Dataset(collected, split="validation", seen_from=[player], **chosen)
     own = 1.0 if len(sources) == 1 else 1 - settings.replay_share
     weights = [own, 1 - own][: len(sources)]
@@ -196,6 +192,17 @@ def _learned(learner, sources: dict[Path, str | None], settings, folder, damping
         damping,
     )
     return run_imitation(imitation, folder, validate_every=an_epoch, progress=_named(progress, "learning from them"))
+
+
+def _fraction(folder: Path, player: str | None, fraction: float) -> float:
+    """The share of games to hold out, doubled while chance would have it that none of few games is."""
+    while fraction <= 0.25:
+        try:
+            Dataset(folder, split="validation", seen_from=[player], validation_fraction=fraction)
+            return fraction
+        except EmptyDataset:
+            fraction *= 2
+    return fraction
 
 
 def _named(progress: Progress | None, what: str):
