@@ -198,7 +198,8 @@ class _Book:
         except FileNotFoundError:
             return False
         except ValueError as error:
-            warnings.warn(f"{error}; the pair is played again", UserWarning, stacklevel=4)
+            instead = "the pair is taken from an earlier tournament, or played again"
+            warnings.warn(f"{error}; {instead}", UserWarning, stacklevel=4)
             return False
         if len(kept) != task.games:
             return False
