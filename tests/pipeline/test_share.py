@@ -206,7 +206,8 @@ def test_what_remains_is_whole(somebody, tmp_path):
 
 
 def test_a_zip_says_no_more_than_its_files(somebody, tmp_path):
-    archive = share(make_experiment(tmp_path / "outputs/x"), tmp_path / "given.zip", Settings(zipped=True))
+    archive = share(make_experiment(tmp_path / "outputs/x"), tmp_path / "given", Settings(zipped=True))
+    assert archive == tmp_path / "given.zip"
     raw = archive.read_bytes().lower()
     assert not any(secret.encode() in raw for secret in SECRETS)
     with zipfile.ZipFile(archive) as opened:

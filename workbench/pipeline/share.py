@@ -72,7 +72,7 @@ def share(run: Path | str, output: Path | str | None = None, settings: Settings 
 
     Args:
         run: the folder of an experiment, of a sweep, or of one stage.
-        output: what to write, by default `<run>-shared` or `<run>-shared.zip` where the command runs.
+        output: what to write, by default `<run>-shared` where the command runs; a zip's name ends in `.zip`.
 
     Returns:
         the folder or the zip; `index.html` in it is where to begin.
@@ -85,7 +85,9 @@ def share(run: Path | str, output: Path | str | None = None, settings: Settings 
     run, settings = Path(run), settings or Settings()
     identity = Identity.here(settings.hide)
     name = identity.scrub(run.resolve().name)
-    output = Path(output) if output else Path(f"{name}-shared.zip" if settings.zipped else f"{name}-shared")
+    output = Path(output) if output else Path(f"{name}-shared")
+    if settings.zipped and output.suffix != ".zip":
+        output = output.with_name(f"{output.name}.zip")
     if output.exists():
         raise FileExistsError(f"{output}: exists already; remove it, or choose another --output")
     output.parent.mkdir(parents=True, exist_ok=True)
