@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html import escape
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from workbench.pipeline.diff import Comparison, Section
 from workbench.pipeline.page import fold, page, table
 
+_HASH = re.compile("[0-9a-f]{16}")
 _MOST_ROWS, _MOST_LINES = 20, 120  # of a section, in the terminal; the page has all
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -91,7 +93,7 @@ def _html_section(section: Section) -> str:
     head = ["", "first", "second", ""]
 
     def cells(rows) -> list[list[str]]:
-        return [[escape(text) for text in (row.name, row.first, row.second, row.note)] for row in rows]
+        return [[_cell(text) for text in (row.name, row.first, row.second, row.note)] for row in rows]
 
     parts = [table(head, cells(differing)) if differing else ""]
     parts.append(fold(f"{len(equal)} that are equal, or a matter of time", table(head, cells(equal))) if equal else "")
@@ -99,6 +101,11 @@ def _html_section(section: Section) -> str:
         lines = "\n".join(f'<span class="{_kind(line)}">{escape(line)}</span>' for line in section.text)
         parts.append(f'<pre class="difference">{lines}</pre>')
     return "".join(parts)
+
+
+def _cell(text: str) -> str:
+    """A hash stands in one piece; anything else may be broken to fit."""
+    return f"<code>{text}</code>" if _HASH.fullmatch(text) else escape(text)
 
 
 def _kind(line: str) -> str:
