@@ -55,9 +55,9 @@ _CHIPS = {  # stakes are small and games short: returns are the outcome, and adv
 SELF_PLAY = {
     "kuhn": SelfPlay(games=512, hidden=(64, 64), ppo=PPOSettings(**_CHIPS), damping=PRESETS["magnet"]),
     "leduc": SelfPlay(
-        games=1024, hidden=(128, 128), ppo=PPOSettings(**_CHIPS, learning_rate_schedule="linear"),
+        games=1024, hidden=(128, 128), ppo=PPOSettings(**_CHIPS | {"trace": 0.9}, learning_rate_schedule="linear"),
         damping=replace(
-            PRESETS["magnet"], kl=1.0, kl_max=1.0, reference_step=0.01, entropy=0.1, entropy_power=0.0,
+            PRESETS["magnet"], kl=1.0, kl_max=1.0, reference_step=0.02, entropy=0.1, entropy_power=0.0,
         ),
     ),
 }  # fmt: skip
