@@ -77,3 +77,10 @@ def test_structure_wants_a_symmetric_game():
     with pytest.raises(ValueError, match="symmetric"):
         structure(np.ones((2, 2)))
     assert structure(np.zeros((1, 1))).cyclic == 0
+
+
+def test_who_is_ahead_counter_clockwise_beats_who_is_behind():
+    payoffs = np.array([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]])  # rock, paper, scissors: all of it circles
+    for game in (payoffs, payoffs.T):
+        x, y = structure(game).plane.T
+        assert np.outer(y, x) - np.outer(x, y) == pytest.approx(game)

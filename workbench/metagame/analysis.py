@@ -131,8 +131,9 @@ class Structure:
         ratings: float64 `[N]`, each policy's mean payoff: the ranking that explains most.
         transitive: share of the payoffs' squares that the ranking explains, 0 to 1.
         cyclic: the rest: 1 - transitive; both are 0 where all payoffs are.
-        plane: float64 `[N, 2]`, policies in the plane in which most of the circling happens: i beats j by about the
-            area they span with the origin, so circles are seen as circles.
+        plane: float64 `[N, 2]`, policies in the plane in which most of the circling happens: who is ahead,
+            counter-clockwise, beats who is behind, by about the parallelogram the two span with the origin
+            (`plane[j] x plane[i]`), so circles are seen as circles.
     """
 
     ratings: np.ndarray

@@ -111,7 +111,7 @@ def exploitability_history(table: pd.DataFrame, title: str = "") -> Figure:
 def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") -> Figure:
     """Who circles with whom, and at what strength: a spinning top seen from above, and from its side.
 
-    Left, policies in the plane of most circling: who is ahead in turning beats who is behind; near the middle, few
+    Left, policies in the plane of most circling: who is ahead, counter-clockwise, beats who is behind; near the middle, few
     circles. Right, their strength, the ranking's part, over one side of that plane.
 
     Source: Balduzzi et al. 2019, arXiv 1901.08106 (the plane); Czarnecki et al. 2020, arXiv 2004.09468 (the top).
@@ -119,7 +119,9 @@ def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") 
     game = found.game
     palette = palette or Palette(game.rows)
     described = structure(game.payoffs())
-    figure = new_figure(10, 4.9)
+    split = f"{described.transitive:.0%} of the payoffs is a ranking, {described.cyclic:.0%} circles"
+    split = split if game.payoffs().any() else "All payoffs are even: no ranking, no circles"
+    figure = new_figure(10, 4.9, title or split)
     above, beside = figure.subplots(1, 2)
     labels = short_names(list(game.rows), 24)
     size = max(np.abs(described.plane).max(initial=0), 1e-9) * 1.35
@@ -143,12 +145,10 @@ def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") 
     above.set_ylim(-size, size)
     above.set_aspect("equal")
     above.set_yticks([])
-    above.set_xlabel("from above: who is ahead in turning beats who is behind")
+    above.set_xlabel("from above: who is ahead, counter-clockwise, beats who is behind")
     beside.margins(y=0.15)
     beside.set_ylabel("strength: mean payoff against all")
     beside.set_xlabel("from the side (area: share of the mixture)")
-    split = f"{described.transitive:.0%} of the payoffs is a ranking, {described.cyclic:.0%} circles"
-    figure.suptitle(title or (split if game.payoffs().any() else "All payoffs are even: no ranking, no circles"))
     return figure
 
 
