@@ -68,11 +68,13 @@ def test_arms_end_where_their_last_values_are():
     means = [line.get_ydata().tolist() for line in left.get_lines() if line.get_linewidth() == 2]
     assert means == [pytest.approx([0.5, 0.3]), pytest.approx([0.5, 0.1])]
     assert [text.get_text() for text in right.texts] == ["0.300", "0.100"]
+    mixed = plots.arms_over_frames(runs, "gap", "gap", {"mix": [0.1, 0.3], "league": [0.05]}).axes[2]
+    assert [text.get_text() for text in mixed.texts] == ["0.200", "0.050"]
 
 
 def test_arms_against_others():
     rows = [("mix", 0, "league", 0.4), ("mix", 1, "league", 0.2), ("league", 0, "mix", 0.6), ("league", 0, "boss", 0.5)]
     (axes,) = plots.arms_against(pd.DataFrame(rows, columns=["arm", "seed", "against", "win_rate"])).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["against league", "against mix", "against boss"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["against mix", "against league", "against boss"]
     means = [line.get_xdata()[0] for line in axes.get_lines() if line.get_markersize() == 7]
     assert means == pytest.approx([0.3, 0.6, 0.5])

@@ -183,7 +183,8 @@ def arms_against(scores: pd.DataFrame, title: str = "") -> Figure:
         scores: of `workbench.arena.league_arms.scores`.
     """
     arms = list(dict.fromkeys(scores["arm"]))
-    against = list(dict.fromkeys(scores["against"]))
+    met = set(scores["against"])
+    against = [arm for arm in arms if arm in met] + [id for id in dict.fromkeys(scores["against"]) if id not in arms]
     figure = new_figure(8.5, 1.9 + 0.5 * max(len(against), 2))
     axes = figure.add_subplot()
     shift = np.linspace(-0.22, 0.22, len(arms)) if len(arms) > 1 else [0.0]
