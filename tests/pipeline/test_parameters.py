@@ -50,6 +50,11 @@ def test_the_cell_is_the_schema(schema):
     assert schema.defaults()["horizon"] == math.inf
 
 
+def test_the_help_of_a_value_in_brackets_is_found():
+    (damping,) = parse_cell('damping: str = (\n    "off"  # holds it to its start\n)\n').parameters.values()
+    assert (damping.default, damping.help) == ("off", "holds it to its start")
+
+
 @pytest.mark.parametrize(
     ("line", "name", "value"),
     [

@@ -231,7 +231,9 @@ def parse_cell(source: str, name: str = "notebook") -> Schema:
         kind = _type_of(statement.annotation, where)
         default = _default_of(statement.value, kind, f"{where}: {parameter}")
         annotation = ast.unparse(statement.annotation)
-        note = trailing.get(statement.end_lineno) or trailing.get(statement.lineno, "")
+        # a formatter may have put what is long in brackets, with the help inside
+        lines = range(statement.end_lineno, statement.lineno - 1, -1)
+        note = next((trailing[line] for line in lines if trailing.get(line)), "")
         group = next((text for line, text in reversed(headings) if line < statement.lineno), "")
         bounds = Bounds.of(note) if re.search(r"\b(int|float)\b", annotation) else None
         if bounds is not None:
