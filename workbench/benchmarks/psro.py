@@ -9,6 +9,7 @@ import pandas as pd
 
 from workbench.envs import make, scripted_player
 from workbench.learning import PPO, PPOSettings
+from workbench.learning.exploration import towards_uniform
 from workbench.metagame.exploitability import measured, policy_table
 from workbench.metagame.iteration import opponents
 from workbench.metagame.sequences import SequenceForm
@@ -17,13 +18,14 @@ from workbench.policies import Policy, PolicySettings
 from workbench.policies.mixture import Mixture
 
 ORACLE = PPOSettings(
-    steps=16, epochs=4, minibatches=4, learning_rate=5e-3, learning_rate_schedule="linear", discount=1.0, trace=1.0,
-    value_clip=None, entropy_weight=0.01,
+    steps=16, epochs=4, minibatches=2, learning_rate=5e-3, learning_rate_schedule="linear", discount=1.0, trace=1.0,
+    value_clip=None, entropy_weight=0.0,
 )  # fmt: skip
+EXPLORATION = 0.005  # near an equilibrium all options are nearly alike, and noise alone would give some up for good
 
 
 def ppo_oracles(
-    name: str, iterations: int, frames: int, seed: int, *, games_per_pair: int = 2000, batch: int = 256
+    name: str, iterations: int, frames: int, seed: int, *, games_per_pair: int = 20_000, batch: int = 256
 ) -> pd.DataFrame:
     """PSRO from uniform play: each iteration trains a fresh policy by PPO against the Nash mixture of all before it.
 
@@ -70,7 +72,9 @@ def _respond(name: str, mixture: Mixture, frames: int, seed: int, batch: int) ->
     """A fresh policy that has learned against a mixture, frozen."""
     with make(name, batch) as env:
         policy = Policy.create(env.spec, PolicySettings(hidden=(64, 64)), seed, device="cpu")
-        ppo = PPO(env, policy, replace(ORACLE, total_frames=frames), opponents(mixture), seed)
+        settings = replace(ORACLE, total_frames=frames)
+        exploration = towards_uniform(policy.layout.starts, EXPLORATION)
+        ppo = PPO(env, policy, settings, opponents(mixture), seed, exploration)
         while ppo.frames < frames:
             ppo.update()
         return policy.frozen_copy(f"response-{seed}")

@@ -45,7 +45,13 @@ def nash_conv_curves(curves: pd.DataFrame, target: float | None = None, title: s
     last, seeds = {}, curves["seed"].nunique()
     for name, (colour, label) in _LOOKS.items():
         for _, run in curves.groupby("seed"):
-            axes.plot(run["frames"], run[name], color=colour, alpha=0.35 if seeds > 1 else 1, linewidth=1)
+            axes.plot(
+                run["frames"],
+                run[name],
+                color=colour,
+                alpha=0.35 if seeds > 1 else 1,
+                linewidth=1 if seeds > 1 else None,
+            )
         mean = curves.groupby("frames")[name].mean()
         if seeds > 1:
             axes.plot(mean.index, mean, color=colour)
