@@ -286,18 +286,19 @@ def test_finetuning_killed_outright_goes_on_and_ends_the_same(tmp_path):
 PSRO = """
 name: psro
 generations: 3
-stop_when: ${best_response.metrics.converged}
+stop_when: ${meta_game.metrics.converged}
 shared: {env: kuhn, workers: 1, batch_size: 8, policies: [kuhn/bet, random], games_per_pair: 8}
 stages:
   best_response:
     parameters:
       {mixture: "${previous.meta_game.mixture}", opponents: ["${previous.meta_game.opponents}"],
        starts: ["${previous.best_response.policy}"], name: "response-${generation}", responses: 2, timesteps: 1024, games: 8,
-       rollout_length: 16, hidden: [8], evaluation_games: 20, stop_below: 2.5}
+       rollout_length: 16, hidden: [8], evaluation_games: 20}
     initial: {mixture: kuhn/bet, opponents: [], starts: []}
   meta_game:
     parameters:
-      {responses: ["${every.best_response.responses}"], resampled: 20, selector: uniform}
+      {responses: ["${every.best_response.responses}"], resampled: 20, selector: uniform, stop_below: 2.5,
+       gains: ["${every.best_response.metrics.gain}"]}
   nash_mixture:
     generations: last
     parameters:

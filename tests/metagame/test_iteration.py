@@ -86,3 +86,13 @@ def test_the_best_mixture_so_far_is_the_one_with_the_lowest_upper_end():
     said = metagame.best_so_far(history)
     assert "the mixture of iteration 1" in said and "not told apart from 1 of the others, of 3 tested" in said
     assert "No best response was trained yet" in metagame.best_so_far(metagame.exploitability_table(summaries, []))
+
+
+def test_psro_may_end_only_where_a_response_did_not_lose():
+    assert metagame.converged([[0.3, 0.2, 0.4], [0.01, -0.02, 0.04]], 0.05)
+    assert not metagame.converged([[0.01, -0.02, 0.04], [0.01, -0.02, 0.06]], 0.05)  # the last one counts
+    assert not metagame.converged([[-0.3, -0.4, -0.2]], 0.05)  # it found nothing, which shows nothing
+    assert not metagame.converged([[-0.26, -0.6, 0.09]], 0.5)
+    assert not metagame.converged([[0.0, -0.01, 0.01]], None) and not metagame.converged([], 0.1)
+    with pytest.raises(ValueError, match=r"stop_below=0: expected above 0"):
+        metagame.converged([[0.0, -0.01, 0.01]], 0)

@@ -9,9 +9,9 @@ from workbench import metagame
 from workbench.arena import SerialExecutor
 from workbench.envs import env_spec, make
 from workbench.learning.ppo import PPO, PPOSettings
-from workbench.metagame.iteration import Gain, chosen_mixture
+from workbench.metagame.iteration import chosen_mixture
 from workbench.metagame.pipelined import Pipeline, plan_levels
-from workbench.metagame.responses import Responses, converged, hold_out, judge, judged_table, plan_responses
+from workbench.metagame.responses import Responses, hold_out, judge, judged_table, plan_responses
 from workbench.policies import Policy, PolicySettings, load_policy
 
 NETWORK = PolicySettings(hidden=(8,))
@@ -125,16 +125,6 @@ def test_held_out_games_are_of_responses_and_of_what_they_began_as():
     )  # fmt: skip
     (one,) = judge(matches, ["r"], "always-rps/rock")
     assert (one.before.mean, one.after.mean) == (0.0, 1.0)
-
-
-def test_a_mixture_counts_as_unexploitable_only_where_a_response_did_not_lose():
-    assert converged(Gain(100, 0.01, -0.02, 0.04), 0.05)
-    assert not converged(Gain(100, 0.01, -0.02, 0.06), 0.05)
-    assert not converged(Gain(100, -0.3, -0.4, -0.2), 0.05)  # it found nothing, which shows nothing
-    assert not converged(Gain(100, -0.26, -0.6, 0.09), 0.5)
-    assert not converged(Gain(100, 0.0, -0.01, 0.01), None)
-    with pytest.raises(ValueError, match=r"stop_below=0: expected above 0"):
-        converged(Gain(100, 0.0, -0.01, 0.01), 0)
 
 
 def pipeline(folder) -> Pipeline:

@@ -8,6 +8,7 @@ from workbench.metagame.growth import play_population
 from workbench.metagame.iteration import (
     best_so_far,
     chosen_mixture,
+    converged,
     equal_shares,
     evaluate,
     exploitability_table,
@@ -23,7 +24,6 @@ from workbench.metagame.payoffs import EmpiricalGame, MissingPairs
 from workbench.metagame.pipelined import Pipeline, plan_levels
 from workbench.metagame.responses import (
     Responses,
-    converged,
     curves_by_response,
     hold_out,
     judge,

@@ -173,6 +173,28 @@ def best_so_far(history: pd.DataFrame) -> str:
     )
 
 
+def converged(gains: Sequence[Sequence[float]], bound: float | None) -> bool:
+    """Whether the last response gained so little that PSRO may end: its interval lies within `-bound` to `bound`.
+
+    The upper end says that the response gains no more than that. The lower end says that it was a response at all: who
+    plays as the mixture does earns 0 against it, so one that earns clearly less has found nothing, and nothing follows. In
+    any case only those responses were found that training found: this is a rule for stopping, not a proof.
+
+    Args:
+        gains: as of `exploitability_table`, [mean, low, high] of each iteration's response.
+        bound: None where nothing ends PSRO early.
+
+    Raises:
+        ValueError: a bound not above 0.
+    """
+    if bound is not None and bound <= 0:
+        raise ValueError(f"stop_below={bound}: expected above 0; a best response never earns less than 0 on average")
+    if bound is None or not gains:
+        return False
+    _, low, high = gains[-1]
+    return -bound < low and high < bound
+
+
 def opponents(opponent: Source) -> FixedOpponents:
     """Whom a best response trains against: a mixture's members by their shares, or one player."""
     if isinstance(opponent, Mixture):

@@ -310,21 +310,6 @@ def judged_table(judged: Sequence[Judged]) -> pd.DataFrame:
     )
 
 
-def converged(gain: Gain, bound: float | None) -> bool:
-    """Whether the mixture counts as hard enough to exploit: the interval of a response's gain lies within `-bound` to `bound`.
-
-    The upper end says that the response gains no more than that. The lower end says that it was a response at all: who
-    plays as the mixture does earns 0 against it, so one that earns clearly less has found nothing, and nothing follows. In
-    any case only those responses were found that training found: this is a rule for stopping, not a proof.
-
-    Raises:
-        ValueError: a bound not above 0.
-    """
-    if bound is not None and bound <= 0:
-        raise ValueError(f"stop_below={bound}: expected above 0; a best response never earns less than 0 on average")
-    return bound is not None and -bound < gain.low and gain.high < bound
-
-
 def plans_table(plans: Sequence[Plan]) -> pd.DataFrame:
     """A row a response: its name, where it begins, whom it trains against, its seed."""
     return pd.DataFrame(
