@@ -33,7 +33,7 @@ def test_the_average_and_its_best_response_are_measured_and_saved(tmp_path):
     metrics = result["metrics"]
     assert metrics["nash_conv/average"] == pytest.approx(rows[-1]["nash_conv/average"])
     assert set(Matches.load(stage / "evaluation").policies) == {"nfsp", "nfsp-best-response", "kuhn/nash"}
-    assert len(metrics["win_rate/kuhn/nash"]) == 3 and set(result["artifacts"]) == {
+    assert len(metrics["payoff/kuhn/nash"]) == 3 and set(result["artifacts"]) == {
         "policy",
         "best_response",
         "matches",
