@@ -28,7 +28,7 @@ def run(tmp_path, **values) -> Path:
     file.write_text(SMALL.format(**values))
     done = CliRunner().invoke(app, ["run", str(file), "--output-dir", str(tmp_path / "outputs")])
     assert done.exit_code == 0, done.output
-    (stage,) = (tmp_path / "outputs").glob("*/15_league")
+    (stage,) = (tmp_path / "outputs").glob("*/*/15_league")
     return stage
 
 
@@ -36,7 +36,8 @@ def test_where_exploitability_is_known(tmp_path):
     stage = run(tmp_path, env="kuhn", member_games=2, scripted="[]", held_out="[]")
     result = json.loads((stage / "result.json").read_text())
     names = ["simple_mix", "pfsp", "league", "league less simple_mix", "league less pfsp"]
-    assert list(result["metrics"]) == [f"exploitability, {name}" for name in names]
+    measures = ("exploitability", "exploitability of its mixture")
+    assert list(result["metrics"]) == [f"{what}, {name}" for what in measures for name in names]
     assert all(len(interval) == 3 for interval in result["metrics"].values())
     histories = {path.parent.name: json.loads(path.read_text()) for path in stage.glob("runs/*/history.json")}
     assert set(histories) == {f"{name}-{seed}" for name in names[:3] for seed in (0, 1)}
