@@ -89,6 +89,27 @@ def test_every_entry_is_kept_with_the_same_chance():
     assert abs(kept[:4].mean() / trials - slots / seen) < 0.01 and abs(kept[-4:].mean() / trials - slots / seen) < 0.01
 
 
+def test_with_a_least_chance_of_replacement_by_hand():
+    reservoir = Reservoir(SPEC, slots=3, replacement=0.5)
+    # entry 5 is held with chance 3/5: .5 -> slot .5 / .6 * 3 = 2; entries 7 and 8 with 1/2: .4 -> 2, .5 -> none
+    reservoir.generator = Given([0.9, 0.5, 0.8, 0.4, 0.5])
+    reservoir.add(entries([1, 2, 3, 4, 5, 6]))
+    assert held(reservoir) == [1, 2, 5]
+    reservoir.add(entries([7, 8]))
+    assert held(reservoir) == [1, 2, 7]
+
+
+def test_with_a_least_chance_of_replacement_older_entries_fade():
+    seen, slots, trials, chance = 80, 5, 3000, 0.5
+    kept = np.zeros(seen, np.int64)
+    for trial in range(trials):
+        reservoir = Reservoir(SPEC, slots=slots, replacement=chance, seed=trial)
+        reservoir.add(entries(np.arange(seen)))
+        kept[held(reservoir)] += 1
+    age = np.arange(20)  # of the newest: each newer entry takes a given slot with chance / slots
+    assert kept[::-1][:20] / trials == pytest.approx(chance * (1 - chance / slots) ** age, abs=0.03)
+
+
 def test_a_batch_is_drawn_evenly_and_laid_out_by_field():
     reservoir = Reservoir(SPEC, slots=4, seed=1)
     reservoir.add(entries([0, 1, 2, 3]))
@@ -172,6 +193,8 @@ def test_resumed_it_keeps_and_gives_the_same():
 def test_refusals():
     with pytest.raises(ValueError, match="slots=0"):
         Reservoir(SPEC, slots=0)
+    with pytest.raises(ValueError, match="replacement=2"):
+        Reservoir(SPEC, slots=3, replacement=2)
     with pytest.raises(ValueError, match="empty"):
         Reservoir(SPEC, slots=3).batch(1)
     with pytest.raises(ValueError, match=r"numbers has shape \(1, 2, 5\), expected \(1, 1, 5\)"):

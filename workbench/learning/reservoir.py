@@ -5,7 +5,7 @@
 >>> imitation = Imitation(average, reservoir, ImitationSettings(value_weight=0))
 
 Source: Vitter 1985, "Random sampling with a reservoir", algorithm R; in self-play: Heinrich and Silver 2016,
-arXiv 1603.01121, section 3.1.
+arXiv 1603.01121.
 """
 
 from __future__ import annotations
@@ -76,16 +76,20 @@ class Reservoir:
         spec: of the env.
         slots: entries that fit.
         longest: decisions an entry may have.
+        replacement: the least chance that a new entry takes another's place. Above 0, once `slots / seen` has fallen to
+            it, what is held is no longer even: older entries fade, over `slots / replacement` new ones by a factor of e.
         seed: of its own generator, which nothing else draws from.
 
     Attributes:
         seen: entries added so far.
     """
 
-    def __init__(self, spec: EnvSpec, *, slots: int, longest: int = 1, seed: int = 0):
+    def __init__(self, spec: EnvSpec, *, slots: int, longest: int = 1, replacement: float = 0.0, seed: int = 0):
         if slots < 1 or longest < 1:
             raise ValueError(f"slots={slots}, longest={longest}: expected at least 1")
-        self.spec, self.slots, self.longest = spec, slots, longest
+        if not 0 <= replacement <= 1:
+            raise ValueError(f"replacement={replacement}: expected a chance in [0, 1]")
+        self.spec, self.slots, self.longest, self.replacement = spec, slots, longest, replacement
         self.layout = Layout(spec)
         # whoever plays may have been given the same seed
         self.generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
@@ -128,8 +132,9 @@ class Reservoir:
         number = self.seen + np.arange(count)  # of entries before each
         slot = number.copy()
         late = number >= self.slots
-        # entry n + 1 takes a slot drawn from n + 1, if there is one of that number
-        slot[late] = (self.generator.random(int(late.sum())) * (number[late] + 1)).astype(np.int64)
+        # entry n + 1 is held with this chance, in any slot alike; beyond the last slot lies "not held"
+        chance = np.maximum(self.slots / (number[late] + 1), self.replacement)
+        slot[late] = (self.generator.random(int(late.sum())) / chance * self.slots).astype(np.int64)
         self.seen += count
         held = np.flatnonzero(slot < self.slots)
         # of those that fell on one slot the last stays
@@ -174,6 +179,7 @@ class Reservoir:
             "seen": self.seen,
             "slots": self.slots,
             "longest": self.longest,
+            "replacement": self.replacement,
             "random": self.generator.bit_generator.state,
         }
 
@@ -188,7 +194,7 @@ class Reservoir:
         Raises:
             ValueError: of a reservoir of another size.
         """
-        for name in ("slots", "longest"):
+        for name in ("slots", "longest", "replacement"):
             if state[name] != getattr(self, name):
                 raise ValueError(
                     f"saved with {name}={state[name]} of the reservoir, this one has {getattr(self, name)}"

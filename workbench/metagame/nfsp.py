@@ -46,6 +46,8 @@ class NFSPSettings:
         capacity: decisions that the reservoir has room for.
         longest_game: decisions kept of a player's game, its first ones, for average policies with memory: they learn
             from whole games, of which `capacity // longest_game` fit. Others learn from single decisions.
+        replacement: least chance that a new decision takes another's place in a full reservoir. 0 averages evenly over all
+            that the best response has been; above 0 its earliest play fades, for games that it takes long to learn at all.
         average_updates: batches that the average policy learns from after each rollout.
         exploration: weight of what keeps the best response's given-up options alive (see
             `learning.exploration.towards_uniform`), in place of the paper's epsilon-greedy play.
@@ -54,6 +56,7 @@ class NFSPSettings:
     anticipation: float = 0.1
     capacity: int = 200_000
     longest_game: int = 256
+    replacement: float = 0.0
     average_updates: int = 8
     exploration: float = 0.02
 
@@ -152,7 +155,9 @@ class NFSP:
         longest = settings.longest_game if remembers else 1
         if longest > settings.capacity:
             raise ValueError(f"longest_game={longest}, capacity={settings.capacity}: not one game would fit")
-        self.reservoir = Reservoir(env.spec, slots=settings.capacity // longest, longest=longest, seed=seed)
+        self.reservoir = Reservoir(
+            env.spec, slots=settings.capacity // longest, longest=longest, replacement=settings.replacement, seed=seed
+        )
         exploration = (
             towards_uniform(best_response.layout.starts, settings.exploration) if settings.exploration else None
         )
