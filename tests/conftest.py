@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-
 # Files that take minutes, the longest first: begun late, one of them would keep a single process busy at the end.
 _LONG = ("test_notebooks.py", "browser/lab/test_notebooks.py", "faults", "browser", "pipeline/test_sweep.py", "cluster")
 
