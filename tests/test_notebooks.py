@@ -104,10 +104,12 @@ def run(tmp_path, text: str, *options) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.showdown
 @pytest.mark.timeout(600)
-def test_a_chain_of_two_generations(tmp_path):
-    env, teacher = "gen1ou", "gen1ou/max-power"
+@pytest.mark.parametrize(
+    ("env", "teacher"),
+    [("leduc", "leduc/call"), pytest.param("gen1ou", "gen1ou/max-power", marks=pytest.mark.showdown)],
+)
+def test_a_chain_of_two_generations(tmp_path, env, teacher):
     folder = run(tmp_path, CHAIN.format(env=env, teacher=teacher))
     for generation in ("gen_001", "gen_002"):
         results = {

@@ -1,5 +1,7 @@
 """What the evidence notebooks compute: numbers worked by hand, and each measurement once, tiny."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from workbench.benchmarks import (
     known_answers,
     meta_games,
     overhead,
+    psro_runs,
     running,
     self_play,
     stepping,
@@ -141,3 +144,27 @@ def test_solving_a_made_up_population_is_timed():
     milliseconds, seconds = meta_games.solver_time(policies=10, resampled=5)
     rows = timing.figures(targets.solver_rows(10, 5, milliseconds, seconds))
     assert (rows["measured"] > 0).all() and rows["target"].tolist() == [50, 20]
+
+
+def test_a_psro_experiment_is_read_off_iteration_by_iteration(tmp_path):
+    def left(stage, folder, metrics, seconds=60):
+        place = tmp_path / folder
+        place.mkdir(parents=True)
+        result = {"stage": stage, "metrics": metrics, "provenance": {"wall_seconds": seconds}}
+        (place / "result.json").write_text(json.dumps(result))
+
+    left("phase_0", "gen_001/10_phase_0", {"effective support": 1.0}, 600)
+    left("best_response", "gen_001/11_best_response", {"gain": [0.4, 0.3, 0.5]}, 120)
+    left("meta_game", "gen_001/10_meta_game", {"effective support": 1.5})
+    left("best_response", "gen_002/11_best_response", {"gain": [0.1, -0.1, 0.3]})
+    left("meta_game", "gen_002/10_meta_game", {"effective support": 2.0})
+    left(
+        "best_response", "gen_003/11_best_response", {"gain": [0.2, 0.1, 0.3]}
+    )  # its meta-game has not been solved yet
+    table = psro_runs.psro_table(tmp_path)
+    assert table.to_numpy().tolist() == [[1, 0.4, 0.3, 0.5, 1.5, 3.0], [2, 0.1, -0.1, 0.3, 2.0, 2.0]]
+    rows = timing.figures(psro_runs.psro_rows("leduc", table))
+    assert rows["measured"].tolist() == [1, 0.1, 2.0, 3.0]
+    assert rows["reached"].tolist() == ["no", "yes", "yes", "yes"]
+    with pytest.raises(FileNotFoundError, match="no finished iteration of PSRO there"):
+        psro_runs.psro_table(tmp_path / "nowhere")

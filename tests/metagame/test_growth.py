@@ -47,3 +47,25 @@ def test_further_games_of_a_policy_that_was_trained_since_do_not_count(tmp_path)
     assert len(same) == 8 + 12
     other = play_population("kuhn", [learner(1), "random"], folder=tmp_path / "2", earlier=tmp_path / "0", **OPTIONS)
     assert len(other) == 8
+
+
+def test_further_games_go_on_to_the_same_result_where_earlier_ones_do_not_count(tmp_path):
+    players = ["kuhn/bet", "random", "kuhn/nash"]
+    play_population("kuhn", players, folder=tmp_path / "0", further_games=12, **OPTIONS)
+    asked = {"folder": tmp_path / "1", "earlier": tmp_path / "0", "further_games": 10, "temperature": 0.5, **OPTIONS}
+    first = play_population("kuhn", players, **asked)
+    again = play_population("kuhn", players, **asked)
+    assert len(first) == 3 * 8 + 10 and again.table.equals(first.table)
+    assert [place.name for place in (tmp_path / "1" / "further").iterdir()] == ["001"]
+    third = play_population("kuhn", players, folder=tmp_path / "2", earlier=tmp_path / "1", temperature=0.5, **OPTIONS)
+    assert len(third) == 3 * 8 + 10
+
+
+def test_a_copy_of_a_round_that_was_cut_off_is_made_again(tmp_path):
+    players = ["kuhn/bet", "random"]
+    before = play_population("kuhn", players, folder=tmp_path / "0", further_games=12, **OPTIONS)
+    torn = tmp_path / "1" / "further" / ".000.copied"
+    torn.mkdir(parents=True)
+    (torn / "matches.parquet").write_bytes(b"half")
+    after = play_population("kuhn", players, folder=tmp_path / "1", earlier=tmp_path / "0", **OPTIONS)
+    assert after.table["match_id"].tolist() == before.table["match_id"].tolist() and not torn.exists()

@@ -88,6 +88,15 @@ def test_the_best_mixture_so_far_is_the_one_with_the_lowest_upper_end():
     assert "No best response was trained yet" in metagame.best_so_far(metagame.exploitability_table(summaries, []))
 
 
+def test_a_response_that_lost_does_not_make_its_mixture_the_best():
+    summaries = [{"iteration": number, "gap": 0.0} for number in range(3)]
+    history = metagame.exploitability_table(summaries, [[-0.85, -0.88, -0.81], [0.5, 0.4, 0.6]])
+    assert metagame.best_iteration(history) == 1
+    assert "of 1 tested. 1 more lost, which says nothing" in metagame.best_so_far(history)
+    lost = metagame.exploitability_table(summaries, [[-0.85, -0.88, -0.81]])
+    assert metagame.best_iteration(lost) is None and "is not known. 1 more lost" in metagame.best_so_far(lost)
+
+
 def test_psro_may_end_only_where_a_response_did_not_lose():
     assert metagame.converged([[0.3, 0.2, 0.4], [0.01, -0.02, 0.04]], 0.05)
     assert not metagame.converged([[0.01, -0.02, 0.04], [0.01, -0.02, 0.06]], 0.05)  # the last one counts

@@ -6,6 +6,7 @@ from workbench.metagame.exploitability import exact_exploitability
 from workbench.metagame.files import population_table, write_iteration
 from workbench.metagame.growth import play_population
 from workbench.metagame.iteration import (
+    best_iteration,
     best_so_far,
     chosen_mixture,
     converged,
@@ -44,6 +45,7 @@ __all__ = [
     "Pipeline",
     "Profile",
     "Responses",
+    "best_iteration",
     "best_so_far",
     "chosen_mixture",
     "comparison_verdict",

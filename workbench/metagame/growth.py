@@ -55,14 +55,14 @@ def play_population(
     )  # fmt: skip
     contents = {entrant.id: content_of(entrant.source) for entrant in field}
     ids, played = list(contents), _as_played(env_name, options)
-    rounds = _further_rounds(folder, earlier, contents, played)
+    rounds, number = _further_rounds(folder, earlier, contents, played)
     matches = Matches.concat([matches, *rounds])
     if further_games:
-        place = folder / _FURTHER / f"{len(rounds):03d}"
+        place = folder / _FURTHER / f"{number:03d}"
         found = equilibrium(EmpiricalGame.of(matches, ids), seed=seed)
         spread = next_games(found, further_games)
         games = {(ids[i], ids[j]): int(spread[i, j]) for i, j in zip(*spread.nonzero(), strict=True)}
-        own_seed = pair_seed(seed, _FURTHER, str(len(rounds)))
+        own_seed = pair_seed(seed, _FURTHER, str(number))
         write_json(place / _CONTENTS, {"players": contents, "played": played})
         more = play_pairs(env_name, players, games, seed=own_seed, folder=place, progress=progress, **options)
         matches = Matches.concat([matches, more])
@@ -75,22 +75,36 @@ def _as_played(env_name: str, options: Mapping) -> str:
     return json.dumps(what, sort_keys=True, default=repr)
 
 
-def _further_rounds(folder: Path, earlier: str | Path | None, contents: dict[str, str], played: str) -> list[Matches]:
-    """The further games of earlier populations, taken over into this folder, of players who are still who they were.
+def _further_rounds(
+    folder: Path, earlier: str | Path | None, contents: dict[str, str], played: str
+) -> tuple[list[Matches], int]:
+    """The further games of earlier populations, taken over into this folder, of players who are still who they were; and
+    the number of the next round, which is no earlier one's.
 
     Games of another env, or with other options of it, do not count.
     """
     if earlier is None or not (Path(earlier) / _FURTHER).is_dir():
-        return []
-    found = []
+        return [], 0
+    found, number = [], 0
     for place in sorted((Path(earlier) / _FURTHER).iterdir()):
-        mine = folder / _FURTHER / place.name
-        if not (mine / "matches.parquet").is_file():
-            shutil.copytree(place, mine, dirs_exist_ok=True)
-        then = json.loads((mine / _CONTENTS).read_text(encoding="utf-8"))
+        if not place.name.isdecimal():  # a copy that was cut off
+            continue
+        number = int(place.name) + 1
+        then = json.loads((place / _CONTENTS).read_text(encoding="utf-8"))
         if then["played"] != played:
             continue
+        mine = _taken_over(place, folder / _FURTHER / place.name)
         same = [id for id, content in contents.items() if then["players"].get(id) == content]
         table = Matches.load(mine).table
         found.append(Matches(table[table["policy_0"].isin(same) & table["policy_1"].isin(same)]))
-    return found
+    return found, number
+
+
+def _taken_over(place: Path, mine: Path) -> Path:
+    """A copy of a round, whole or not there."""
+    if not mine.is_dir():
+        partial = mine.with_name(f".{mine.name}.copied")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(place, partial)
+        partial.rename(mine)
+    return mine

@@ -154,22 +154,38 @@ def exploitability_table(summaries: Sequence[Mapping], gains: Sequence[Sequence[
     return pd.DataFrame(rows)
 
 
-def best_so_far(history: pd.DataFrame) -> str:
-    """In words, the iteration whose mixture was hardest to exploit, by the upper end of what a response gained: PSRO need
-    not get better with every iteration, so the last mixture is not always the one to take.
+def best_iteration(history: pd.DataFrame) -> int | None:
+    """The iteration whose mixture was hardest to exploit, by the upper end of what a response gained; None while no
+    response was trained that did not lose: one that lost has found nothing, and nothing follows about its mixture.
+
+    PSRO need not get better with every iteration, so the last mixture is not always the one to take.
 
     Args:
         history: of `exploitability_table`.
     """
-    known = history.dropna(subset=["exploitability"])
-    if known.empty:
-        return "No best response was trained yet: how far these mixtures can be exploited is not known."
-    best = known.loc[known["high"].idxmin()]
-    rivals = int((known["low"] <= best["high"]).sum()) - 1
+    tested = history[history["high"] >= 0]
+    return None if tested.empty else int(tested.loc[tested["high"].idxmin(), "iteration"])
+
+
+def best_so_far(history: pd.DataFrame) -> str:
+    """`best_iteration` in words.
+
+    Args:
+        history: of `exploitability_table`.
+    """
+    best = best_iteration(history)
+    lost = int((history["high"] < 0).sum())
+    left_out = f" {lost} more lost, which says nothing about the mixtures they met." if lost else ""
+    if best is None:
+        return f"No best response was trained yet that did not lose: how far these mixtures can be exploited is not known.{left_out}"
+    tested = history[history["high"] >= 0]
+    found = tested[tested["iteration"] == best].iloc[0]
+    rivals = int((tested["low"] <= found["high"]).sum()) - 1
     told = f"not told apart from {rivals} of the others" if rivals else "told apart from all others"
     return (
-        f"Hardest to exploit so far: the mixture of iteration {best['iteration']:.0f}, of which a response earned "
-        f"{best['exploitability']:+.3f} [{best['low']:+.3f}, {best['high']:+.3f}] a game, {told}, of {len(known)} tested."
+        f"Hardest to exploit so far: the mixture of iteration {best}, of which a response earned "
+        f"{found['exploitability']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}] a game, {told}, of {len(tested)} "
+        f"tested.{left_out}"
     )
 
 
