@@ -43,12 +43,14 @@ def train(*arguments: str) -> int:
 
 
 def mirrors(folder) -> list[psutil.Process]:
-    """The processes that follow a stage's metrics."""
+    """The processes that follow the metrics of the stage in `folder`; other tests may follow one of the same name."""
     ours = []
-    for process in psutil.process_iter(["cmdline"]):
+    for process in psutil.process_iter(["cmdline", "cwd"]):
         line = process.info["cmdline"] or []
-        if "workbench.pipeline.wandb_process" in line and str(folder) in line:
-            ours.append(process)
+        if "workbench.pipeline.wandb_process" in line:
+            place = Path(process.info["cwd"] or "/")
+            if Path(folder).resolve() in {(place / word).resolve() for word in line}:
+                ours.append(process)
     return ours
 
 
