@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import matplotlib
@@ -35,6 +36,14 @@ def labelled(figure) -> bool:
 
 def overlap(boxes) -> bool:
     return any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+
+
+def test_every_figure_is_there_and_those_of_games_need_no_torch():
+    assert all(callable(getattr(plots, name)) for name in plots.__all__)
+    with pytest.raises(AttributeError, match="it offers Figure"):
+        plots.pie  # noqa: B018
+    drawn = "import sys, workbench as wb; wb.plots.filter_summary; wb.plots.winrate_heatmap; wb.ratings; wb.filter_folder"
+    subprocess.run([sys.executable, "-c", f"{drawn}; assert 'torch' not in sys.modules"], check=True)
 
 
 def test_rankings_stand_where_the_ratings_say(rated):
