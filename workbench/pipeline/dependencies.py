@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.pipeline.files import hash_path
-from workbench.pipeline.notebook_io import nbformat
-from workbench.pipeline.parameters import TAG
+
+if TYPE_CHECKING:
+    from workbench.pipeline.notebook_io import nbformat
 
 _NOT_COMPUTING = ("pipeline", "ui", "cli.py", "files.py", "lazy.py", "markup.py")
 _IGNORED = {"__pycache__", "node_modules"}
@@ -39,6 +40,8 @@ def code_reached(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) ->
 
     All files, where a cell cannot be read as Python.
     """
+    from workbench.pipeline.parameters import TAG  # not where a stage only asks what it used
+
     roots: list[Path] = []
     texts = _texts(parameters)
     try:

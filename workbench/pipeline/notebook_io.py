@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# nbformat's validator compiles a grammar of internationalised web addresses where it finds this package: most of a
-# second in every process, for a check that no notebook needs. It takes the package's absence in its stride.
-_FOUND = sys.modules.get("rfc3987_syntax")
-if _FOUND is None:
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+# nbformat's validator prepares to check web addresses and durations where it finds these packages, which compile
+# grammars: up to a second in every process, for checks that no notebook needs. It takes their absence in its stride.
+_ABSENT = [name for name in ("rfc3987_syntax", "rfc3986_validator", "isoduration") if name not in sys.modules]
+sys.modules.update(dict.fromkeys(_ABSENT))
 import nbformat  # noqa: E402
 
-if _FOUND is None:
-    del sys.modules["rfc3987_syntax"]
+for _name in _ABSENT:
+    del sys.modules[_name]
 
 
 class NotebookError(ValueError):

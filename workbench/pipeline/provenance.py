@@ -17,8 +17,6 @@ import psutil
 
 from workbench.pipeline.dependencies import code_files
 from workbench.pipeline.files import hash_json, hash_path, to_plain
-from workbench.pipeline.notebook_io import NotebookError, read_notebook
-from workbench.pipeline.parameters import ParameterError, read_schema
 
 _PACKAGES = (
     "workbench", "numpy", "numba", "scipy", "pandas", "pyarrow", "torch", "safetensors", "gymnasium", "melee",
@@ -50,6 +48,9 @@ def by_hand(told: str | None, namespace: dict) -> dict:
         told: where the notebook lies, as JupyterLab says; the kernel runs in the same folder.
         namespace: the kernel's variables.
     """
+    from workbench.pipeline.notebook_io import NotebookError, read_notebook  # which stages of the runner do without
+    from workbench.pipeline.parameters import ParameterError, read_schema
+
     path = Path(told or "")
     path = path if path.is_file() else Path(path.name)
     if path.suffix != ".ipynb" or not path.is_file():
