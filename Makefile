@@ -15,7 +15,7 @@ run: setup
 	$(BIN)/workbench run params/quickstart.yaml
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lab: setup
 	$(BIN)/workbench lab

@@ -7,24 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-# What takes minutes, the longest first: begun late, one of these would keep a single process busy at the end.
+# Files that take minutes, the longest first: begun late, one of these would keep a single process busy at the end.
 _LONG = (
-    "test_notebooks.py", "browser/lab/test_notebooks.py", "faults", "browser", "pipeline/test_sweep.py", "cluster",
-    "envs/melee",
+    "test_notebooks.py", "browser/lab/test_notebooks.py", "faults", "pipeline/test_runner.py", "pipeline/test_sweep.py",
+    "browser", "cluster", "arena/test_tournament.py", "envs",
 )  # fmt: skip
-_TOGETHER = "envs/melee"  # each process that runs some of them compiles the game
 
 
 def pytest_collection_modifyitems(items):
-    """Long files first; a file's tests stay in one process, and so do those of `_TOGETHER`."""
-    paths = {item: item.path.relative_to(Path(__file__).parent).as_posix() for item in items}
-    places = {
-        path: next((n for n, part in enumerate(_LONG) if path.startswith(part)), len(_LONG)) for path in paths.values()
-    }
-    items.sort(key=lambda item: places[paths[item]])
-    for item in items:
-        path = paths[item]
-        item.add_marker(pytest.mark.xdist_group(_TOGETHER if path.startswith(_TOGETHER) else path))
+    """Long files first; each file's tests stay in one process (`--dist loadfile`) and share what it sets up."""
+
+    def place(item) -> int:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next((number for number, part in enumerate(_LONG) if path.startswith(part)), len(_LONG))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True, scope="session")
