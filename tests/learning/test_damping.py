@@ -1,6 +1,7 @@
 """Damping: its figures by hand, each known way to get it wrong, and resuming."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ from workbench.data import Dataset, Recorder
 from workbench.learning.damping import PRESETS, Damping, DampingSettings, reverse_kl
 from workbench.learning.imitation import Imitation, ImitationSettings
 from workbench.learning.ppo import PPO, PPOSettings
+from workbench.pipeline.plain_yaml import load_text, resolve
 from workbench.policies.core import Policy
 from workbench.policies.registry import load_policy
 from workbench.policies.settings import PolicySettings
 
 HEAD = np.array([0, 2])
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "params"
 
 
 def grid(*rows) -> np.ndarray:
@@ -318,6 +321,27 @@ def test_bad_figures_are_told(wrong, words):
 def test_presets_by_name():
     env = envs.make("kuhn", 2)
     assert Damping.named("baseline", policy_for(env)) is None
-    assert Damping.named("schedule", policy_for(env)).settings is PRESETS["schedule"]
+    assert Damping.named("schedule", policy_for(env)).settings == PRESETS["schedule"]
     with pytest.raises(KeyError, match="expected one of baseline, damped"):
         Damping.named("dynamic", policy_for(env))
+
+
+def test_presets_are_changed_by_name():
+    policy = policy_for(envs.make("kuhn", 2))
+    assert Damping.named("damped", policy, kl=0.2, target=None).settings == DampingSettings(kl=0.2, target=None)
+    with pytest.raises(ValueError, match="damping has no kl_coefficient; expected some of kl, kl_max"):
+        Damping.named("damped", policy, kl_coefficient=0.2)
+    with pytest.raises(ValueError, match="'baseline' is none at all: it has no kl to change"):
+        Damping.named("baseline", policy, kl=0.2)
+
+
+def test_the_presets_written_out_among_the_experiments_are_these():
+    stages = resolve(load_text((EXPERIMENTS / "damping_presets.yaml").read_text(encoding="utf-8")))["stages"]
+    policy = policy_for(envs.make("kuhn", 2))
+    for name in ("damped", "conservative", "schedule"):
+        written = stages[name]["parameters"]
+        assert written["damping"] == name
+        options = written["damping_options"]
+        assert DampingSettings(**options) == PRESETS[name] == Damping.named(name, policy, **options).settings
+        assert {"kl", "kl_max", "kl_power", "target", "tolerance", "growth", "decay", "entropy"} <= options.keys()
+        assert PRESETS[name].learning_rate_min < written["learning_rate"] < PRESETS[name].learning_rate_max

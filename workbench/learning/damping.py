@@ -13,7 +13,7 @@ Source: Sokota et al. 2023, arXiv 2206.05825; the adaptive coefficient: Schulman
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, NamedTuple
 
 import numba
@@ -208,16 +208,27 @@ class Damping:
         self._state: np.ndarray | None = None
 
     @staticmethod
-    def named(name: str, policy: Policy, reference: Policy | None = None) -> Damping | None:
+    def named(name: str, policy: Policy, reference: Policy | None = None, **changes) -> Damping | None:
         """The damping of a preset for a policy; None for `baseline`.
+
+        Args:
+            changes: of the preset's `DampingSettings`.
 
         Raises:
             KeyError: no preset of that name.
+            ValueError: changes of what there is not, or to figures that make no sense.
         """
         if name not in PRESETS:
             raise KeyError(f"no damping named {name!r}; expected one of {', '.join(PRESETS)}")
         settings = PRESETS[name]
-        return None if settings is None else Damping(policy, settings, reference)
+        if settings is None:
+            if changes:
+                raise ValueError(f"damping {name!r} is none at all: it has no {', '.join(changes)} to change")
+            return None
+        known = [field.name for field in fields(DampingSettings)]
+        if unknown := [name for name in changes if name not in known]:
+            raise ValueError(f"damping has no {', '.join(unknown)}; expected some of {', '.join(known)}")
+        return Damping(policy, replace(settings, **changes), reference)
 
     # what the trainer asks
 
