@@ -42,7 +42,9 @@ def test_every_figure_is_there_and_those_of_games_need_no_torch():
     assert all(callable(getattr(plots, name)) for name in plots.__all__)
     with pytest.raises(AttributeError, match="it offers Figure"):
         plots.pie  # noqa: B018
-    drawn = "import sys, workbench as wb; wb.plots.filter_summary; wb.plots.winrate_heatmap; wb.ratings; wb.filter_folder"
+    drawn = (
+        "import sys, workbench as wb; wb.plots.filter_summary; wb.plots.winrate_heatmap; wb.ratings; wb.filter_folder"
+    )
     subprocess.run([sys.executable, "-c", f"{drawn}; assert 'torch' not in sys.modules"], check=True)
 
 
