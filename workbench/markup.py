@@ -16,6 +16,7 @@ _TABLE = f"border-collapse:collapse;border:none;{FONT}"
 _CAPTION = "text-align:left;padding:4px 0;font-weight:600;caption-side:top;white-space:nowrap"
 _HEAD = "padding:4px 10px;border:none;border-bottom:2px solid #8c8c8c;font-weight:600;white-space:nowrap"
 _CELL = "padding:3px 10px;border:none;border-bottom:1px solid rgba(128,128,128,.25);white-space:nowrap"
+_SENTENCE = 60  # characters from which a cell's text is broken into lines
 _NUMBERS = ";font-variant-numeric:tabular-nums"
 
 
@@ -51,6 +52,7 @@ def table_html(
         for i, cell in enumerate(row):
             cell = cell if isinstance(cell, Cell) else Cell(str(cell))
             style = f"{_CELL};{_align(i in left)}{_NUMBERS}" + (f";{cell.style}" if cell.style else "")
+            style += ";white-space:normal" if len(cell.text) > _SENTENCE and " " in cell.text else ""
             title = f' title="{escape(cell.title)}"' if cell.title else ""
             parts.append(f'<td style="{escape(style)}"{title}>{escape(cell.text)}</td>')
         parts.append("</tr>")

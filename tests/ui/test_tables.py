@@ -43,6 +43,10 @@ def test_hovering_a_cell_tells_its_games(few):
     assert html.count("background-color") == 4 * 3
 
 
+def test_sentences_are_broken_into_lines_and_names_are_not():
+    assert table(pd.DataFrame({"why": ["word " * 20], "name": ["x" * 80]})).count("white-space:normal") == 1
+
+
 def test_values_read_as_people_write_them():
     frame = pd.DataFrame({"name": ["x"], "count": [12345], "rate": [0.123456], "none": [np.nan], "big": [123456.7]})
     html = table(frame, {"rate": "{:.1%}"}, names={"count": "how many"})
