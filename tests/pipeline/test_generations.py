@@ -275,7 +275,7 @@ def test_the_page_over_everything_lists_sweeps_manual_runs_and_damage(tmp_path):
     write_json(
         tmp_path / "a/experiment.json", {"name": "a", "state": "finished", "stages": [], "updated": "2026-01-02"}
     )
-    write_json(tmp_path / "s/sweep.json", {"name": "<s>", "state": "finished", "updated": "2026-01-01T00:00:00"})
+    write_json(tmp_path / "s/sweep.json", {"name": "<s>", "state": "finished", "message": "6 of 6 finished"})
     (tmp_path / "s/index.html").write_text("mine")
     write_json(
         tmp_path / "manual/03_self_play/status.json", {"state": "failed", "message": "<boom>", "updated": "2026-01-01"}
@@ -285,6 +285,7 @@ def test_the_page_over_everything_lists_sweeps_manual_runs_and_damage(tmp_path):
     html = write_overview(tmp_path).read_text()
     for said in ("Sweeps", 'href="s/index.html"', "&lt;s&gt;", "03_self_play", "&lt;boom&gt;", "not readable as JSON"):
         assert said in html, said
+    assert '<span class="faint">6 of 6' in html and '<span class="error-text">&lt;boom' in html
     assert write_overview(tmp_path / "s") is None
     assert (tmp_path / "s/index.html").read_text() == "mine"
 

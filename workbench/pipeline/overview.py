@@ -46,7 +46,7 @@ def write_overview(outputs: Path | str) -> Path | None:
     by_hand = _newest_first(_stage(path.parent) for path in outputs.glob("manual/*/status.json"))
     replays = _newest_first(_stage(path.parent) for path in outputs.glob("reruns/*/status.json"))
     head = ["experiment", "", "stages", "generations", "work", "last heard of (UTC)", ""]
-    body = "<h1>Experiments</h1>" + (table(head, experiments, numbers=(2, 3)) if experiments else "<p>none yet</p>")
+    body = "<h1>Experiments</h1>" + (table(head, experiments, numbers=(2, 3)) if experiments else "<p>no experiment of its own yet</p>")
     head = ["", "", "last heard of (UTC)", ""]
     for title, rows in (("Sweeps", sweeps), ("Run by hand", by_hand), ("Replays", replays)):
         body += f"<h2>{title}</h2>" + table(head, rows) if rows else ""
@@ -91,7 +91,7 @@ def _sweep(folder: Path) -> tuple[str, list[str]]:
         _link(folder, "index.html", sweep.get("name", folder.name)),
         state,
         escape(moment(updated)),
-        _trouble(sweep.get("message", "")),
+        _said(sweep.get("message", ""), sweep.get("state")),
     ]
 
 
@@ -103,7 +103,7 @@ def _stage(folder: Path) -> tuple[str, list[str]]:
         return "", [escape(folder.name), "", "", _trouble(str(error))]
     updated = status.get("updated", "")
     name = _link(folder, "report.html", folder.name, folder.parent.name)
-    return updated, [name, chip(status["state"]), escape(moment(updated)), _trouble(status.get("message", ""))]
+    return updated, [name, chip(status["state"]), escape(moment(updated)), _said(status.get("message", ""), status["state"])]
 
 
 def _link(folder: Path, file: str, name: str, *above: str) -> str:
@@ -112,6 +112,12 @@ def _link(folder: Path, file: str, name: str, *above: str) -> str:
     if not (folder / file).is_file():
         return bold
     return f'<a href="{quote("/".join((*above, folder.name, file)))}">{bold}</a>'
+
+
+def _said(text: str, state: str | None) -> str:
+    """What something says of itself, which is trouble unless all is well with it."""
+    well = state in (*states.DONE, states.PENDING, states.RUNNING)
+    return f'<span class="faint">{escape(text[:160])}</span>' if well else _trouble(text)
 
 
 def _trouble(text: str) -> str:
