@@ -36,9 +36,10 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml $(LOCK)
 	$(BIN)/workbench setup
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed pyproject.toml
+$(VENV)/.installed-test: $(VENV)/.python pyproject.toml $(LOCK)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
-	@touch $@
+	$(BIN)/workbench setup
+	@touch $(VENV)/.installed $@
 
 clean: # what set-up made; outputs/ stays
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
