@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.metagame.arms import compare_arms, mixture_exploitability
+from workbench.metagame.arms import compare_arms, conclusion, mixture_exploitability
 from workbench.metagame.exploitability import measured
 from workbench.policies import load_policy
 
@@ -36,3 +36,20 @@ def test_the_mixture_of_players_that_beat_each_other_by_hand():
     assert mixture_exploitability("kuhn", [passes, bet]) == pytest.approx(alone) and alone > 0.1
     # an equilibrium's exploitability is 0, and nobody beats it
     assert mixture_exploitability("kuhn", [nash]) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("difference", "less", "said"),
+    [
+        ((-0.2, -0.3, -0.1), True, "Damping helped: exploitability -0.200 [-0.300, -0.100]."),
+        ((-0.2, -0.3, -0.1), False, "Damping did harm: exploitability -0.200 [-0.300, -0.100]."),
+        ((0.1, -0.1, 0.3), True, "no difference that can be told from chance: exploitability +0.100 [-0.100, +0.300]."),
+        (
+            (0.1, float("nan"), float("nan")),
+            True,
+            "exploitability +0.100; a single seed a side says nothing of chance.",
+        ),
+    ],
+)
+def test_what_a_treatment_did_is_said_in_words(difference, less, said):
+    assert conclusion("Damping", "exploitability", difference, less_is_better=less).endswith(said)

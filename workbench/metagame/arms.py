@@ -39,6 +39,24 @@ def compare_arms(figures: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+def conclusion(treatment: str, what: str, difference: Sequence[float], *, less_is_better: bool = False) -> str:
+    """Whether a treatment helped, in words.
+
+    >>> conclusion("Damping", "exploitability", (-0.2, -0.3, -0.1), less_is_better=True)
+    'Damping helped: exploitability -0.200 [-0.300, -0.100].'
+
+    Args:
+        difference: what the treated have more than the control: mean, low and high of its 95% interval over seeds.
+    """
+    mean, low, high = difference
+    if np.isnan(low):
+        return f"{treatment}: {what} {mean:+.3f}; a single seed a side says nothing of chance."
+    change = f"{what} {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    if low <= 0 <= high:
+        return f"{treatment} made no difference that can be told from chance: {change}."
+    return f"{treatment} {'helped' if (mean < 0) == less_is_better else 'did harm'}: {change}."
+
+
 def mixture_exploitability(env_name: str, players: Sequence[Player]) -> float:
     """Exploitability of the Nash mixture of some players, who meet in both seats, one drawn a game; all of it exact.
 

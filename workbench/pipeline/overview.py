@@ -46,7 +46,9 @@ def write_overview(outputs: Path | str) -> Path | None:
     by_hand = _newest_first(_stage(path.parent) for path in outputs.glob("manual/*/status.json"))
     replays = _newest_first(_stage(path.parent) for path in outputs.glob("reruns/*/status.json"))
     head = ["experiment", "", "stages", "generations", "work", "last heard of (UTC)", ""]
-    body = "<h1>Experiments</h1>" + (table(head, experiments, numbers=(2, 3)) if experiments else "<p>no experiment of its own yet</p>")
+    body = "<h1>Experiments</h1>" + (
+        table(head, experiments, numbers=(2, 3)) if experiments else "<p>no experiment of its own yet</p>"
+    )
     head = ["", "", "last heard of (UTC)", ""]
     for title, rows in (("Sweeps", sweeps), ("Run by hand", by_hand), ("Replays", replays)):
         body += f"<h2>{title}</h2>" + table(head, rows) if rows else ""
@@ -103,7 +105,12 @@ def _stage(folder: Path) -> tuple[str, list[str]]:
         return "", [escape(folder.name), "", "", _trouble(str(error))]
     updated = status.get("updated", "")
     name = _link(folder, "report.html", folder.name, folder.parent.name)
-    return updated, [name, chip(status["state"]), escape(moment(updated)), _said(status.get("message", ""), status["state"])]
+    return updated, [
+        name,
+        chip(status["state"]),
+        escape(moment(updated)),
+        _said(status.get("message", ""), status["state"]),
+    ]
 
 
 def _link(folder: Path, file: str, name: str, *above: str) -> str:
