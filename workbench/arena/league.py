@@ -26,6 +26,7 @@ from workbench.envs.core import Env
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
 from workbench.learning.damping import Damping
 from workbench.learning.ppo import PPO, PPOSettings
+from workbench.learning.undivided import undivided
 from workbench.markup import Cell, table_html
 from workbench.policies.core import Policy
 
@@ -168,6 +169,7 @@ class League:
     def first(self) -> Agent:
         return next(agent for agent in self.agents.values() if agent.role == MAIN)
 
+    @undivided
     def update(self) -> dict[str, float]:
         """One update of the agent that is furthest behind its pace; a copy of it joins the league if it is time.
 

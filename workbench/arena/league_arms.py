@@ -15,6 +15,7 @@ from workbench.arena.population import Population, PopulationSettings
 from workbench.envs.core import Env
 from workbench.learning.damping import Damping
 from workbench.learning.ppo import PPO, PPOSettings
+from workbench.learning.undivided import undivided
 from workbench.policies.core import Policy
 
 LEAGUE = "league"
@@ -48,6 +49,7 @@ class SelfPlay:
         """The snapshots that may be met, and the learner as it is, by id."""
         return {id: self.population.player(id) for id in self.population.snapshots} | {self.policy.id: self.policy}
 
+    @undivided
     def update(self) -> dict[str, float]:
         """One update, and a snapshot where it is time; what both say."""
         before = self.frames

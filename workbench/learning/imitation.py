@@ -21,6 +21,7 @@ from workbench.learning.optimizer import FlatAdam
 from workbench.learning.returns import decision_advantage
 from workbench.learning.scale import ValueScale
 from workbench.learning.schedules import Schedule
+from workbench.learning.undivided import undivided
 from workbench.learning.validation import Mean, blind_loss, by_head, usable
 from workbench.policies.core import Policy, Sequence
 
@@ -153,6 +154,7 @@ class Imitation:
         """Whether validation has not improved for `patience` times."""
         return 0 < self.settings.patience <= self.stale
 
+    @undivided
     def update(self) -> dict[str, float]:
         """Learn from the next batch."""
         began = time.perf_counter()

@@ -27,6 +27,7 @@ from workbench.learning.returns import decision_advantage
 from workbench.learning.rollout import CURRENT, Collector, Rollout
 from workbench.learning.scale import ValueScale
 from workbench.learning.schedules import Schedule
+from workbench.learning.undivided import undivided
 from workbench.policies.core import Evaluation, Policy, Sequence, check_spec
 from workbench.policies.encoders import Inputs
 
@@ -178,6 +179,7 @@ class PPO:
         """Share of the planned frames that were played."""
         return self.frames / self.settings.total_frames
 
+    @undivided
     def update(self) -> dict[str, float]:
         """One rollout and its passes; returns metrics under CleanRL's names."""
         began = time.perf_counter()

@@ -31,6 +31,7 @@ from workbench.learning.exploration import towards_uniform
 from workbench.learning.reservoir import OpenGames, Reservoir, decisions_of
 from workbench.learning.rollout import CURRENT
 from workbench.learning.schedules import Schedule
+from workbench.learning.undivided import undivided
 from workbench.policies.core import Policy, check_spec
 
 AVERAGE = "average"
@@ -189,6 +190,7 @@ class NFSP:
         """Rollouts so far."""
         return self.ppo.updates
 
+    @undivided
     def update(self) -> dict[str, float]:
         """One rollout: the best response learns from it, its decisions go by the reservoir, the average learns.
 

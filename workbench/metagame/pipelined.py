@@ -18,6 +18,7 @@ from pathlib import Path
 from workbench.arena.entrants import Source
 from workbench.learning.ppo import PPO
 from workbench.learning.rollout import Collector
+from workbench.learning.undivided import undivided
 from workbench.metagame.analysis import equilibrium
 from workbench.metagame.growth import play_population
 from workbench.metagame.iteration import mixture, opponents
@@ -92,6 +93,7 @@ class Pipeline(Responses):
         self.folder, self.earlier, self.method, self.seed, self.options = Path(folder), earlier, method, seed, options
         self.spec = next(iter(self.trainers.values())).env.spec
 
+    @undivided
     def update(self) -> dict[str, float]:
         """One update of each level; before it a meeting, where one is due."""
         if self.updates % self.meet_every == 0:

@@ -21,6 +21,7 @@ from workbench.envs.core import EnvSpec
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
 from workbench.learning.ppo import PPO
 from workbench.learning.rollout import FixedOpponents
+from workbench.learning.undivided import undivided
 from workbench.metagame.anytime import AnytimeOpponents
 from workbench.metagame.comparison import difference
 from workbench.metagame.iteration import Gain, chosen_mixture, gain_of, opponents
@@ -149,6 +150,7 @@ class Responses:
     def updates(self) -> int:
         return min(trainer.updates for trainer in self.trainers.values())
 
+    @undivided
     def update(self) -> dict[str, float]:
         """One update of each; metrics under PPO's names, where there are several with the policy's id in front.
 
