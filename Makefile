@@ -25,6 +25,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 
 # The stamps are newer than what they were made from, so set-up happens once and again only after a change.
+# Modules are compiled as they are imported: compiling all of torch first would double the time.
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "$(PYTHON) is $$($(PYTHON) -V); the workbench needs Python 3.11 to 3.13: make PYTHON=/path/to/python"; exit 1; }
@@ -32,12 +33,12 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.python pyproject.toml $(LOCK)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable .
 	$(BIN)/workbench setup
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.python pyproject.toml $(LOCK)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable '.[test]'
 	$(BIN)/workbench setup
 	@touch $(VENV)/.installed $@
 
