@@ -35,6 +35,13 @@ def test_a_policy_far_from_its_reference_is_loose():
     assert verdict(curves(np.full(50, 1.0), np.full(50, 0.3))).word == "loose"
 
 
+def test_the_distance_from_a_reference_that_follows_is_told_and_not_judged():
+    for kl in (1e-4, 0.3):
+        found = verdict(curves(np.full(50, 1.0), np.full(50, kl)), reference="moving")
+        assert found.word == "stable" and f"(moving), was {kl:.4f}" in str(found)
+    assert verdict(curves(np.linspace(1.0, 0.2, 50), np.full(50, 0.3)), reference="moving").word == "collapsing"
+
+
 def test_growth_is_told_and_gaps_are_skipped():
     found = verdict(curves(np.full(80, 1.0), np.linspace(0.005, 0.04, 80)))
     assert found.word == "stable" and "still growing" in str(found)

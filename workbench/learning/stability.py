@@ -23,15 +23,17 @@ class Verdict(NamedTuple):
         return f"{self.word}: " + " ".join(self.evidence)
 
 
-def verdict(metrics: Sequence[Mapping[str, float]]) -> Verdict:
+def verdict(metrics: Sequence[Mapping[str, float]], reference: str = "fixed") -> Verdict:
     """Judge a run by its metrics, oldest first.
 
     `collapsing`: the entropy fell to a quarter of what it began with, or lost half of itself within a tenth of the run.
     `over-damped`: the mean KL from the reference stayed under the band while entropy hardly moved: nothing was learned.
-    `loose`: the mean KL lies above the band: the reference did not hold the policy. `stable`: none of these.
+    `loose`: the mean KL lies above the band: the reference did not hold the policy. `stable`: none of these. The distance
+    from a reference that follows says how fast the policy moves, not how far it got: it is told, and not judged.
 
     Args:
         metrics: with `losses/entropy` and, where damped, `damping/kl`.
+        reference: as in `DampingSettings`: `fixed`, `moving` or `refreshed`.
     """
     entropy = _series(metrics, "losses/entropy")
     if len(entropy) < 4:
@@ -50,6 +52,9 @@ def verdict(metrics: Sequence[Mapping[str, float]]) -> Verdict:
     if not len(kl):
         return Verdict("stable", (*said, "There was no reference to measure a distance from."))
     mean = float(np.mean(kl))
+    if reference != "fixed":
+        said.append(f"The mean KL from the reference, which follows the policy ({reference}), was {mean:.4f} nats.")
+        return Verdict("stable", tuple(said))
     said.append(f"The mean KL from the reference was {mean:.4f} nats; {KL_BAND[0]} to {KL_BAND[1]} is usual.")
     if mean < KL_BAND[0] and abs(last - first) < 0.05 * first:
         return Verdict("over-damped", (*said, "The policy hardly left its reference: less damping would let it learn."))
