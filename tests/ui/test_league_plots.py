@@ -68,7 +68,7 @@ def test_arms_end_where_their_last_values_are():
     means = [line.get_ydata().tolist() for line in left.get_lines() if line.get_linewidth() == 2]
     assert means == [pytest.approx([0.5, 0.3]), pytest.approx([0.5, 0.1])]
     assert [text.get_text() for text in right.texts] == ["0.300", "0.100"]
-    mixed = plots.arms_over_frames(runs, "gap", "gap", {"mix": [0.1, 0.3], "league": [0.05]}).axes[2]
+    mixed = plots.arms_over_frames(runs, "gap", "gap", mixtures={"mix": [0.1, 0.3], "league": [0.05]}).axes[2]
     assert [text.get_text() for text in mixed.texts] == ["0.200", "0.050"]
 
 

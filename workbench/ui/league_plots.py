@@ -133,6 +133,7 @@ def arms_over_frames(
     runs: Mapping[tuple[str, int], Sequence[Mapping]],
     metric: str,
     axis: str,
+    *,
     mixtures: Mapping[str, Sequence[float]] | None = None,
     title: str = "",
 ) -> Figure:
