@@ -10,7 +10,7 @@ import torch
 # Files that take minutes, the longest first: begun late, one of these would keep a single process busy at the end.
 _LONG = (
     "test_notebooks.py", "browser/lab/test_notebooks.py", "faults", "pipeline/test_runner.py", "pipeline/test_sweep.py",
-    "browser", "cluster", "arena/test_tournament.py", "envs",
+    "browser", "cluster", "arena/test_tournament.py", "test_yardsticks_notebook.py", "envs",
 )  # fmt: skip
 
 
