@@ -23,7 +23,7 @@ stages:
 def finished_psro(folder):
     """As an experiment of PSRO leaves it: the first response earns .4 a game, the second cannot be told from nothing."""
     for generation, gain, support in ((1, [0.4, 0.3, 0.5], 1.0), (2, [0.0, -0.1, 0.1], 2.5)):
-        metrics = {"best_response": {"gain": gain}, "meta_game": {"effective support": support}}
+        metrics = {"best_response": {"gain": gain}, "meta_game": {"effective support": support}, "start": {}}
         for stage, figures in metrics.items():
             place = folder / f"gen_{generation:03d}" / stage
             place.mkdir(parents=True)

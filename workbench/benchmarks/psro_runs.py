@@ -16,8 +16,8 @@ def psro_table(experiment: str | Path) -> pd.DataFrame:
 
     Returns:
         iteration; gain, low, high: what the best response earned a game against the mixture it was trained on, in
-        held-out games; support: of the mixture that holds it, the exponential of the entropy; minutes: of all
-        stages of the iteration.
+        held-out games; support: of the mixture that holds it, the exponential of the entropy; minutes: of the
+        iteration, what precedes the first and follows the last left out.
 
     Raises:
         FileNotFoundError: no finished iteration there.
@@ -36,7 +36,9 @@ def psro_table(experiment: str | Path) -> pd.DataFrame:
         if response is None or game is None:
             continue
         seconds = sum(
-            result["provenance"]["wall_seconds"] for result in results.values() if result["stage"] != "phase_0"
+            result["provenance"]["wall_seconds"]
+            for result in results.values()
+            if result["stage"] in ("best_response", "meta_game")
         )
         rows.append((len(rows) + 1, *response["gain"], game["effective support"], seconds / 60))
     if not rows:
