@@ -52,6 +52,6 @@ def psro_rows(name: str, table: pd.DataFrame) -> list[dict]:
     return [
         {"what": f"PSRO on {name}, iterations whose response beats the mixture, interval above even play", "measured": int((table["low"] > 0).sum()), "target": len(table), "unit": f"of {len(table)}"},
         {"what": f"PSRO on {name}, gain of the last response, of the first {first.gain:.2f} [{first.low:.2f}, {first.high:.2f}]", "measured": last.gain, "target": first.gain, "unit": "a game", "more": False},
-        {"what": f"PSRO on {name}, effective support of the last mixture, of the first {first.support:.2f}", "measured": last.support, "target": first.support, "unit": "policies"},
+        {"what": f"PSRO on {name}, effective support of the last mixture, to spread by 0.1 from {first.support:.2f}", "measured": last.support, "target": first.support + 0.1, "unit": "policies"},
         {"what": f"PSRO on {name}, longest iteration", "measured": table["minutes"].max(), "target": 15.0, "unit": "minutes", "more": False},
     ]  # fmt: skip
