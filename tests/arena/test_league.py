@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from workbench.arena.league import League, LeagueSettings, agent_names
-from workbench.arena.league_arms import SelfPlay, arm, scores
+from workbench.arena.league_arms import SelfPlay, arm, outsiders, scores
 from workbench.arena.league_roles import league_roles
 from workbench.arena.population import PopulationSettings
 from workbench.envs import env_spec, make
@@ -379,6 +379,18 @@ def test_self_play_gone_on_with_meets_the_same_snapshots(build, tmp_path):
         again.update()
     assert isinstance(again, SelfPlay) and again.population.table().equals(whole.population.table())
     assert same_weights(again.policy, whole.policy)
+
+
+def test_players_of_no_arm_do_not_take_the_place_of_one(tmp_path):
+    with make("rps") as env:
+        policy = Policy.create(env.spec, PolicySettings(hidden=(4,)), seed=0)
+    policy.id = "league-0"
+    policy.save(tmp_path / "policy")
+    place = str(tmp_path / "policy")
+    assert outsiders(["rps/rock", place], ["pfsp-0"]) == {"rps/rock": "rps/rock", "league-0": place}
+    assert outsiders([], ["pfsp-0"]) == {}
+    with pytest.raises(ValueError, match=r"league-0 \(.*policy\): a policy of an arm has the same id"):
+        outsiders(["rps/rock", place], ["pfsp-0", "league-0"])
 
 
 def test_scores_by_hand(from_wins):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from workbench.arena.entrants import Source, entrants
 from workbench.arena.league import League, LeagueSettings, agent_names
 from workbench.arena.league_roles import MAIN, Role
 from workbench.arena.matches import Matches
@@ -104,6 +105,24 @@ def arm(
     pool = Population(replace(population, mode=name), scripted=scripted, random=None, spec=env.spec)
     held = Damping.named(damping, policy)
     return SelfPlay(PPO(env, policy, settings, opponents=pool, seed=seed, damping=held), pool, roles[MAIN].every)
+
+
+def outsiders(players: Sequence[Source], taken: Collection[str]) -> dict[str, Source]:
+    """Players of no arm by their ids, for a round robin with the arms' policies.
+
+    Args:
+        players: names or paths.
+        taken: ids of the arms' policies.
+
+    Raises:
+        ValueError: one has the id of an arm's policy, and would take its place.
+        KeyError, FileNotFoundError: one that is not there.
+    """
+    found = {entrant.id: entrant.source for entrant in entrants(players)}
+    if clash := sorted(set(found) & set(taken)):
+        given = ", ".join(f"{id} ({found[id]})" for id in clash)
+        raise ValueError(f"{given}: a policy of an arm has the same id; save the player under another one")
+    return found
 
 
 def scores(matches: Matches, sides: Mapping[str, Sequence[str]], others: Sequence[str] = ()) -> pd.DataFrame:
