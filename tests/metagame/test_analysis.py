@@ -36,6 +36,21 @@ def test_the_same_seed_gives_the_same_intervals():
     assert (equilibrium(game, seed=3).samples == equilibrium(game, seed=3).samples).all()
 
 
+def test_an_average_over_resampled_games_hedges():
+    """a beats b by 11 of 20: the mean payoffs give a everything, but chance may have put it ahead."""
+    close = EmpiricalGame.of(played(*won("a", "b", 11, 9)))
+    assert equilibrium(close).profile.row == pytest.approx([1, 0])
+    hedged = equilibrium(close, averaged=True)
+    assert hedged.profile.row == pytest.approx(hedged.samples.mean(axis=0)) and hedged.profile.row.sum() == 1
+    assert 0.2 < hedged.profile.row[1] < 0.5 and 1.5 < hedged.support < 2
+    # a earns 0.1 times b's share against it: so much its mixture leaves on the table, on either side
+    assert hedged.gap == pytest.approx(2 * 0.1 * hedged.profile.row[1])
+    sure = EmpiricalGame.of(played(*won("a", "b", 110, 9)))
+    assert equilibrium(sure, averaged=True).profile.row == pytest.approx([1, 0])
+    with pytest.raises(ValueError, match="at least 1 resampled game"):
+        equilibrium(close, averaged=True, bootstraps=0)
+
+
 def test_what_is_missing_is_an_error():
     with pytest.raises(MissingPairs, match="a against c"):
         equilibrium(EmpiricalGame.of(played(("a", "b", 1), ("b", "c", 1)), ["a", "b", "c"]))

@@ -14,7 +14,7 @@ from workbench.envs import make
 from workbench.learning import PPO, Damping, PPOSettings
 from workbench.learning.damping import PRESETS, DampingSettings
 from workbench.learning.trial import run_trial
-from workbench.metagame.analysis import equilibrium
+from workbench.metagame.analysis import equilibrium, mean_profile
 from workbench.metagame.double_oracle import double_oracle
 from workbench.metagame.exploitability import GameTree, measured, nash_conv
 from workbench.metagame.mirror_descent import Descent, mirror_descent
@@ -101,8 +101,7 @@ class Sampled:
 
     def solve(self) -> Profile:
         drawn = self.empirical.resampled(self.resampled, self.generator) if self.resampled else self.matrix[None]
-        found = [solve(one) for one in drawn]
-        return Profile(np.mean([one.row for one in found], axis=0), np.mean([one.column for one in found], axis=0))
+        return mean_profile([solve(one) for one in drawn])
 
     @property
     def covered(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,13 @@ class Equilibrium:
 
 
 def equilibrium(
-    game: EmpiricalGame, *, method: str = "nash", bootstraps: int = 200, seed: int = 0, **options
+    game: EmpiricalGame,
+    *,
+    method: str = "nash",
+    bootstraps: int = 200,
+    seed: int = 0,
+    averaged: bool = False,
+    **options,
 ) -> Equilibrium:
     """Solve a game, and again with payoffs as they may as well have been.
 
@@ -56,14 +63,21 @@ def equilibrium(
         method, options: for `solve`.
         bootstraps: how many resampled games are solved.
         seed: of the resampling.
+        averaged: the profile is the mean of theirs instead of the solution of the mean payoffs. An opponent knows by
+            play what the sample leaves open; whom chance alone put ahead then does not get everything. Its gap within
+            the mean payoffs is above 0.
 
     Raises:
         MissingPairs: some pairs never met.
+        ValueError: an average over no resampled games.
     """
+    if averaged and bootstraps < 1:
+        raise ValueError(f"bootstraps={bootstraps}: expected at least 1 resampled game to average over")
     payoffs = game.payoffs()
-    profile = solve(payoffs, method, **options)
     drawn = game.resampled(bootstraps, np.random.default_rng(seed))
-    samples = np.array([solve(one, method, **options).row for one in drawn]).reshape(bootstraps, len(game.rows))
+    solved = [solve(one, method, **options) for one in drawn]
+    profile = mean_profile(solved) if averaged else solve(payoffs, method, **options)
+    samples = np.array([one.row for one in solved]).reshape(bootstraps, len(game.rows))
     earned = drawn @ profile.column
     regrets = earned - (earned @ profile.row)[:, None] if bootstraps else earned.reshape(0, len(game.rows))
     return Equilibrium(
@@ -75,6 +89,11 @@ def equilibrium(
         samples,
         regrets,
     )
+
+
+def mean_profile(profiles: Sequence[Profile]) -> Profile:
+    """Each side's mixtures in equal parts."""
+    return Profile(np.mean([one.row for one in profiles], axis=0), np.mean([one.column for one in profiles], axis=0))
 
 
 def next_games(found: Equilibrium, budget: int) -> np.ndarray:
