@@ -96,6 +96,15 @@ def test_replays_take_their_share_and_a_collector_plays_in_its_place(tmp_path):
     assert steps["mixed"] == 2 * steps["alone"] > 0
 
 
+def test_an_epoch_goes_through_all_of_a_long_game(tmp_path):
+    """Games of one or two decisions, cut into stretches of one: an update for each decision."""
+    settings = metagame.offline_settings("distillation", {"games": 40, "epochs": 1, "batch_size": 1, "length": 1})
+    teacher = Mixture("passes", [load_policy("kuhn/pass")], [1.0])
+    history = metagame.distil("kuhn", fresh(), teacher, ["random"], settings, folder=tmp_path, **OPTIONS)
+    learned = Dataset(tmp_path / "games", split="train", seen_from=["passes"]).folders[0].entries
+    assert history[-1]["step"] == sum(entry.decisions for entry in learned) > len(learned)
+
+
 def test_of_few_games_some_are_held_out_whatever_chance_says(tmp_path):
     unlucky = 0
     for seed in range(8):

@@ -175,8 +175,8 @@ def _learned(learner, sources: dict[Path, str | None], settings, folder, damping
     own = 1.0 if len(sources) == 1 else 1 - settings.replay_share
     weights = [own, 1 - own][: len(sources)]
     training = Dataset(list(sources), weights, split="train", seen_from=list(sources.values()), **chosen)
-    trajectories = len(training.folders[0].entries)
-    an_epoch = max(1, round(trajectories / (settings.batch_size * own)))
+    stretches = sum(max(1, -(-entry.decisions // settings.length)) for entry in training.folders[0].entries)
+    an_epoch = max(1, round(stretches / (settings.batch_size * own)))
     imitation = Imitation(
         learner,
         training,
