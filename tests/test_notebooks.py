@@ -297,13 +297,14 @@ stages:
     initial: {mixture: kuhn/bet, opponents: [], starts: []}
   meta_game:
     parameters:
-      {responses: ["${every.best_response.responses}"], resampled: 20, selector: uniform, stop_below: 2.5,
+      {responses: ["${every.best_response.responses}"], resampled: 20, averaged: true, selector: uniform,
+       stop_below: 2.5,
        gains: ["${every.best_response.metrics.gain}"]}
   nash_mixture:
     generations: last
     parameters:
       {mixture: "${meta_game.mixture}", responses: ["${every.best_response.responses}"], register: sigma, evaluation_games: 8,
-       exploiter_timesteps: 1024, games: 8, rollout_length: 16, hidden: [8], distillation: {games: 40, epochs: 2}}
+       exploiter_start: "${best_response.policy}", exploiter_timesteps: 1024, games: 8, rollout_length: 16, hidden: [8], distillation: {games: 40, epochs: 2}}
 """
 
 
@@ -318,11 +319,15 @@ def test_psro_with_several_responses_ends_early_and_examines_its_mixture(tmp_pat
     assert stages["message"].startswith("generation 1 of 3 was the last") and stages["state"] == "finished"
     population = json.loads((folder / "gen_001/10_meta_game/analysis/population.json").read_text())
     assert list(population["policies"]) == ["kuhn/bet", "random", "response-1-a", "response-1-b"]
+    strategy = json.loads((folder / "gen_001/10_meta_game/analysis/meta_strategy.json").read_text())
+    assert strategy["metadata"]["method"] == "nash, averaged" and sum(strategy["meta_strategy"]) == pytest.approx(1)
     opponents = load_policy(folder / "gen_001/10_meta_game/opponents/000")
     assert opponents.id == "uniform-0" and opponents.weights.tolist() == [0.25] * 4
     trained = load_policy(folder / "gen_001/11_best_response/policies/response-1-a")
     assert trained.lineage["against"] == "always-kuhn/bet"
     result = json.loads((folder / "gen_003/12_nash_mixture/result.json").read_text())["metrics"]
     assert result["exploitability, exact/mixture-0"] >= 0 and "exploitability, at least/distilled" in result
+    exploiter = load_policy(folder / "gen_003/12_nash_mixture/exploiter/policy")
+    assert exploiter.id == "fresh-exploiter" and exploiter.lineage["parent"].startswith("response-1-")
     assert load_policy("sigma", root=folder.parent).id == "sigma"
     assert load_policy("sigma-distilled", root=folder.parent).lineage["imitates"] == "mixture-0"
