@@ -31,6 +31,15 @@ def test_a_policy_that_never_left_its_reference_is_over_damped():
     assert verdict(curves(np.linspace(1.0, 0.8, 50), np.full(50, 1e-4))).word == "stable"  # little KL, but it learned
 
 
+def test_a_learning_rate_that_the_controller_took_away_is_over_damping():
+    rows = curves(np.linspace(1.0, 0.9, 50), np.full(50, 0.03))
+    for floor, word in ((0.01, "over-damped"), (0.1, "stable")):
+        multipliers = np.maximum(0.8 ** np.arange(50), floor)
+        braked = [row | {"damping/learning_rate_multiplier": one} for row, one in zip(rows, multipliers, strict=True)]
+        found = verdict(braked)
+        assert found.word == word and ("left 1.0% of the learning rate" in str(found)) == (word == "over-damped")
+
+
 def test_a_policy_far_from_its_reference_is_loose():
     assert verdict(curves(np.full(50, 1.0), np.full(50, 0.3))).word == "loose"
 

@@ -10,7 +10,7 @@ import numpy as np
 KL_BAND = (0.005, 0.05)
 """Nats a decision from the reference, on average over a run, between which damping is at work and does not choke."""
 
-_CLIFF, _COLLAPSED, _DRIFT = 0.5, 0.25, 0.5
+_CLIFF, _COLLAPSED, _DRIFT, _BRAKED = 0.5, 0.25, 0.5, 0.05
 
 
 class Verdict(NamedTuple):
@@ -27,12 +27,13 @@ def verdict(metrics: Sequence[Mapping[str, float]], reference: str = "fixed") ->
     """Judge a run by its metrics, oldest first.
 
     `collapsing`: the entropy fell to a quarter of what it began with, or lost half of itself within a tenth of the run.
-    `over-damped`: the mean KL from the reference stayed under the band while entropy hardly moved: nothing was learned.
+    `over-damped`: the mean KL from the reference stayed under the band while entropy hardly moved: nothing was learned;
+    or the controller kept the learning rate, over the second half, under a twentieth of what was asked for.
     `loose`: the mean KL lies above the band: the reference did not hold the policy. `stable`: none of these. The distance
     from a reference that follows says how fast the policy moves, not how far it got: it is told, and not judged.
 
     Args:
-        metrics: with `losses/entropy` and, where damped, `damping/kl`.
+        metrics: with `losses/entropy` and, where damped, `damping/kl` and `damping/learning_rate_multiplier`.
         reference: as in `DampingSettings`: `fixed`, `moving` or `refreshed`.
     """
     entropy = _series(metrics, "losses/entropy")
@@ -51,6 +52,11 @@ def verdict(metrics: Sequence[Mapping[str, float]], reference: str = "fixed") ->
     kl = _series(metrics, "damping/kl")
     if not len(kl):
         return Verdict("stable", (*said, "There was no reference to measure a distance from."))
+    multiplier = _series(metrics, "damping/learning_rate_multiplier")
+    left = float(np.mean(multiplier[len(multiplier) // 2 :])) if len(multiplier) else 1.0
+    if left < _BRAKED:
+        said.append(f"The controller left {left:.1%} of the learning rate over the second half of the run.")
+        return Verdict("over-damped", (*said, "A larger target for the KL, or a milder `shrink`, would let it learn."))
     mean = float(np.mean(kl))
     if reference != "fixed":
         said.append(f"The mean KL from the reference, which follows the policy ({reference}), was {mean:.4f} nats.")
