@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from workbench.signals import exit_codes
+
 REFUSED, LOCKED, DISAGREES, UNEXPECTED = 2, 3, 8, 70
 
 
@@ -21,7 +23,8 @@ class _App(typer.Typer):
         debug = "--debug" in sys.argv
         sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
         try:
-            return super().__call__(*arguments, **settings)
+            with exit_codes():
+                return super().__call__(*arguments, **settings)
         except Exception as error:
             if debug:
                 raise

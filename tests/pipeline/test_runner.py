@@ -394,3 +394,15 @@ def test_a_reader_never_sees_a_torn_status(write, workbench, project):
                 reads += 1
     assert runner.returncode == 0
     assert reads > 200
+
+
+def test_a_signal_after_the_end_changes_nothing_of_it(write, workbench, project):
+    """What runs then is the user's command; the experiment has ended, and says so."""
+    file = write({"train": {"parameters": {"steps": 1}}})
+    runner = workbench("run", file, "--on-finish", "touch told; sleep 60")
+    wait_for(lambda: (project / "told").exists())
+    runner.terminate()
+    assert runner.wait(20) == 143
+    assert read_json("outputs/x/experiment.json")["state"] == "finished"
+    code, said = go(file)
+    assert code == 0 and "ended without a word" not in said and "up to date" in said

@@ -39,9 +39,9 @@ from workbench.pipeline.status import DONE, EXIT_CODES, PENDING, SKIPPED, UP_TO_
 from workbench.pipeline.supervise import Supervised, note_stop, write_end
 from workbench.pipeline.text import duration
 from workbench.pipeline.until import too_late, words
+from workbench.signals import heed_no_more, stopped_by
 
 _RETRIED = (states.FAILED, states.KILLED, states.TIMED_OUT, states.DIED)
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST_DELAY = 900.0  # seconds before a retry
 
 
@@ -107,11 +107,16 @@ class _Run:
         if lacking:
             raise NoRoom(f"not started: {lacking}")
         reserve(self.folder)
-        handlers = {
-            number: signal.signal(number, self._on_signal)
-            for number in _STOPPING
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
-        }
+        with stopped_by(self._on_signal):
+            self._to_its_end()
+            heed_no_more()
+            state, message = self._verdict()
+            self.record.write(state, message)
+            self._say_end(state, message)
+        return 128 + self.stop.number if state == states.INTERRUPTED and self.stop else EXIT_CODES[state]
+
+    def _to_its_end(self) -> None:
+        """Run what is to be run, to the end or to where it is stopped."""
         try:
             self.record.write(states.RUNNING)
             self.begun = True
@@ -129,13 +134,6 @@ class _Run:
                     entry.update(state=states.INTERRUPTED, error="the runner failed")
             self.record.write(states.FAILED, f"{type(error).__name__}: {error}")
             raise
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-        state, message = self._verdict()
-        self.record.write(state, message)
-        self._say_end(state, message)
-        return 128 + self.stop.number if state == states.INTERRUPTED and self.stop else EXIT_CODES[state]
 
     def _verdict(self) -> tuple[str, str]:
         """The state the run ends in, and why, in words."""
@@ -361,8 +359,7 @@ class _Run:
         if self._starting:  # there is no process to stop yet
             self._asked = number
             return
-        for again in _STOPPING:
-            signal.signal(again, signal.SIG_IGN)
+        heed_no_more()
         self.show.say("stopping: the stage writes down where it is (a few seconds)")
         raise _Stop(number, reason="the terminal was closed (SIGHUP)" if number == signal.SIGHUP else "")
 

@@ -34,13 +34,13 @@ from workbench.pipeline.settings import Settings
 from workbench.pipeline.status import EXIT_CODES, read_or_nothing, this_process, timestamp
 from workbench.pipeline.sweep_state import SWEEP, progress_of
 from workbench.pipeline.sweep_view import PlainSweepView, standing, sweep_view
+from workbench.signals import heed_no_more, stopped_by
 
 LOG = "run.log"  # in each combination's folder: what its runner said
 _MEMORY_EACH = 2e9  # bytes that a combination is thought to need, when choosing how many run at once
 _MEMORY_MORE = 1e9  # bytes that have to be free for one more to begin
 _PAGE_EVERY, _STATE_EVERY = 30.0, 2.0  # seconds
 _LOCKED, _LOCKED_AGAIN, _LOCKED_TRIES = 3, 5.0, 24  # exit code; seconds between tries, and how many
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STOP_GRACE = 60.0  # seconds that combinations have to stop in good order
 
 
@@ -207,11 +207,15 @@ class _Sweep:
         }
 
     def go(self) -> int:
-        handlers = {
-            number: signal.signal(number, self._on_signal)
-            for number in _STOPPING
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
-        }
+        with stopped_by(self._on_signal):
+            state = self._to_its_end()
+        self.show.say(f"{self.plan.name}: {state}; {self._standing()}", state)
+        if state != states.FINISHED:
+            self.show.say("what is finished stays; the same command goes on from here")
+        return 128 + self.stopped_by if self.stopped_by is not None else EXIT_CODES.get(state, 1)
+
+    def _to_its_end(self) -> str:
+        """Run the combinations, to the end or to where it is stopped, and write down the state that it ends in."""
         varying = sum(len(axis.values) > 1 for axis in self.plan.axes)
         self.show.say(
             f"{len(self.entries)} combinations of {varying} parameter{'s' * (varying != 1)}, {self.jobs} at once, in {self.plan.folder}"
@@ -227,14 +231,10 @@ class _Sweep:
             state = self._ended_as()
         finally:
             self._stop_all(signal.SIGTERM)  # after an error of our own
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+            heed_no_more()
             self._write(state, now=True)
             write_overview(self.plan.output_dir)
-        self.show.say(f"{self.plan.name}: {state}; {self._standing()}", state)
-        if state != states.FINISHED:
-            self.show.say("what is finished stays; the same command goes on from here")
-        return 128 + self.stopped_by if self.stopped_by is not None else EXIT_CODES.get(state, 1)
+        return state
 
     # -- beginning ---------------------------------------------------------------------------------------------------
 
@@ -320,8 +320,7 @@ class _Sweep:
         return next((state for state in ended if state not in (states.FINISHED, states.PENDING)), states.FINISHED)
 
     def _on_signal(self, number, frame) -> None:
-        for again in _STOPPING:
-            signal.signal(again, signal.SIG_IGN)
+        heed_no_more()
         self.stopped_by, self._deadline = number, time.monotonic() + _STOP_GRACE
         self.show.say(f"stopping: {len(self.running)} combinations write down where they are (a few seconds)")
         for process in self.running.values():
