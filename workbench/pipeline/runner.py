@@ -109,19 +109,19 @@ class _Run:
         reserve(self.folder)
         with stopped_by(self._on_signal):
             self._to_its_end()
-            heed_no_more()
             state, message = self._verdict()
             self.record.write(state, message)
             self._say_end(state, message)
         return 128 + self.stop.number if state == states.INTERRUPTED and self.stop else EXIT_CODES[state]
 
     def _to_its_end(self) -> None:
-        """Run what is to be run, to the end or to where it is stopped."""
+        """Run what is to be run, to the end or to where it is stopped; from there on no signal is heeded."""
         try:
             self.record.write(states.RUNNING)
             self.begun = True
             self.show.follow(self.experiment, self.record)
             self._go()
+            heed_no_more()  # a stop that comes before it is noted below; nothing comes between the end and its being written
         except _Stop as stop:
             self.stop = stop
             for entry in self.record.entries:
@@ -129,6 +129,7 @@ class _Run:
                 if entry["state"] == states.RUNNING:
                     entry["state"] = states.INTERRUPTED
         except BaseException as error:
+            heed_no_more()
             for entry in self.record.entries:
                 if entry["state"] == states.RUNNING:
                     entry.update(state=states.INTERRUPTED, error="the runner failed")
