@@ -2,8 +2,6 @@
 
 import json
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from tests.metagame.test_analysis import won
@@ -63,45 +61,7 @@ def test_the_verdict_says_what_follows(gain, word):
     assert word in metagame.verdict("response-1", "mixture-0", gain)
 
 
-def test_both_numbers_stand_side_by_side_and_the_last_is_open():
-    table = metagame.exploitability_table(
-        [{"iteration": 0, "gap": 0.4, "exact exploitability": 0.35}, {"iteration": 1, "gap": 0.0}], [[0.3, 0.2, 0.4]]
-    )
-    expected = {
-        "iteration": [0, 1], "gap": [0.2, 0.0], "exploitability": [0.3, np.nan], "low": [0.2, np.nan],
-        "high": [0.4, np.nan], "exact": [0.35, np.nan],
-    }  # fmt: skip
-    pd.testing.assert_frame_equal(table, pd.DataFrame(expected))
-
-
 def test_a_file_that_is_no_summary_is_named(tmp_path):
     (tmp_path / "wrong.json").write_text(json.dumps({"iteration": 1}))
     with pytest.raises(ValueError, match=r"wrong\.json: expected the iteration_summary"):
         metagame.read_summaries([tmp_path / "wrong.json"])
-
-
-def test_the_best_mixture_so_far_is_the_one_with_the_lowest_upper_end():
-    summaries = [{"iteration": number, "gap": 0.0} for number in range(4)]
-    history = metagame.exploitability_table(summaries, [[0.5, 0.4, 0.6], [0.1, 0.05, 0.15], [0.08, -0.1, 0.26]])
-    said = metagame.best_so_far(history)
-    assert "the mixture of iteration 1" in said and "not told apart from 1 of the others, of 3 tested" in said
-    assert "No best response was trained yet" in metagame.best_so_far(metagame.exploitability_table(summaries, []))
-
-
-def test_a_response_that_lost_does_not_make_its_mixture_the_best():
-    summaries = [{"iteration": number, "gap": 0.0} for number in range(3)]
-    history = metagame.exploitability_table(summaries, [[-0.85, -0.88, -0.81], [0.5, 0.4, 0.6]])
-    assert metagame.best_iteration(history) == 1
-    assert "of 1 tested. 1 more lost, which says nothing" in metagame.best_so_far(history)
-    lost = metagame.exploitability_table(summaries, [[-0.85, -0.88, -0.81]])
-    assert metagame.best_iteration(lost) is None and "is not known. 1 more lost" in metagame.best_so_far(lost)
-
-
-def test_psro_may_end_only_where_a_response_did_not_lose():
-    assert metagame.converged([[0.3, 0.2, 0.4], [0.01, -0.02, 0.04]], 0.05)
-    assert not metagame.converged([[0.01, -0.02, 0.04], [0.01, -0.02, 0.06]], 0.05)  # the last one counts
-    assert not metagame.converged([[-0.3, -0.4, -0.2]], 0.05)  # it found nothing, which shows nothing
-    assert not metagame.converged([[-0.26, -0.6, 0.09]], 0.5)
-    assert not metagame.converged([[0.0, -0.01, 0.01]], None) and not metagame.converged([], 0.1)
-    with pytest.raises(ValueError, match=r"stop_below=0: expected above 0"):
-        metagame.converged([[0.0, -0.01, 0.01]], 0)

@@ -44,12 +44,18 @@ def test_both_numbers_are_drawn_and_unknown_ones_are_not():
             "exploitability": [0.3, np.nan],
             "low": [0.2, np.nan],
             "high": [0.4, np.nan],
+            "by": "its response",
+            "largest": [0.3, np.nan],
+            "largest low": [0.2, np.nan],
+            "largest high": [0.4, np.nan],
         }
     )
     known = plots.exploitability_history(table.assign(exact=[0.35, 0.1])).axes[0].get_lines()[2]
     assert known.get_ydata().tolist() == [0.35, 0.1]
     lines = plots.exploitability_history(table).axes[0].get_lines()
     assert lines[0].get_ydata().tolist() == [0, 0] and lines[1].get_ydata().tolist() == [0.3]
+    table.loc[0, ["by", "largest", "largest low", "largest high"]] = "b", 0.7, 0.6, 0.8
+    assert plots.exploitability_history(table).axes[0].get_lines()[2].get_ydata().tolist() == [0.7]
 
 
 def test_two_sides_stand_at_what_they_earned():

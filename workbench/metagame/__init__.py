@@ -6,13 +6,9 @@ from workbench.metagame.exploitability import exact_exploitability
 from workbench.metagame.files import population_table, write_iteration
 from workbench.metagame.growth import play_population
 from workbench.metagame.iteration import (
-    best_iteration,
-    best_so_far,
     chosen_mixture,
-    converged,
     equal_shares,
     evaluate,
-    exploitability_table,
     gain_of,
     mixture,
     opponents,
@@ -23,6 +19,7 @@ from workbench.metagame.iteration import (
 from workbench.metagame.offline import distil, offline_settings, respond_offline
 from workbench.metagame.payoffs import EmpiricalGame, MissingPairs
 from workbench.metagame.pipelined import Pipeline, plan_levels
+from workbench.metagame.progress import best_iteration, best_so_far, converged, exploitability_table, largest_bounds
 from workbench.metagame.responses import (
     Responses,
     curves_by_response,
@@ -63,6 +60,7 @@ __all__ = [
     "in_words",
     "judge",
     "judged_table",
+    "largest_bounds",
     "mixture",
     "named_metrics",
     "next_games",

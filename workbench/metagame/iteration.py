@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from workbench.arena.entrants import Entrant, Source, entrants, loaded
 from workbench.arena.matches import Matches
 from workbench.arena.tournament import round_robin
@@ -120,95 +118,6 @@ def gain_of(matches: Matches, response: str, opponent: str) -> Gain:
     game = EmpiricalGame.of(matches, [response, opponent])
     low, high = game.intervals()
     return Gain(int(game.games[0, 1]), float(game.payoffs()[0, 1]), float(low[0, 1]), float(high[0, 1]))
-
-
-def exploitability_table(summaries: Sequence[Mapping], gains: Sequence[Sequence[float]]) -> pd.DataFrame:
-    """A row an iteration for `plots.exploitability_history`: both numbers, with the interval of the second; and the exact one.
-
-    Args:
-        summaries: from `read_summaries`; each `gap` sums what both players could gain; those of small games have an
-            `exact exploitability`.
-        gains: as many or fewer, [mean, low, high] of the response to that iteration's mixture.
-
-    Raises:
-        ValueError: more gains than iterations, or one that is not three numbers.
-    """
-    if len(gains) > len(summaries) or any(len(gain) != 3 for gain in gains):
-        raise ValueError(
-            f"{len(gains)} gains {list(gains)} for {len(summaries)} iterations: expected at most one each, as mean, low, high"
-        )
-    unknown = [float("nan")] * 3
-    rows = []
-    for summary, gain in zip(summaries, [*gains, *[unknown] * (len(summaries) - len(gains))], strict=True):
-        mean, low, high = gain
-        rows.append(
-            {
-                "iteration": summary["iteration"],
-                "gap": summary["gap"] / 2,
-                "exploitability": mean,
-                "low": low,
-                "high": high,
-                "exact": summary.get("exact exploitability", float("nan")),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def best_iteration(history: pd.DataFrame) -> int | None:
-    """The iteration whose mixture was hardest to exploit, by the upper end of what a response gained; None while no
-    response was trained that did not lose: one that lost has found nothing, and nothing follows about its mixture.
-
-    PSRO need not get better with every iteration, so the last mixture is not always the one to take.
-
-    Args:
-        history: of `exploitability_table`.
-    """
-    tested = history[history["high"] >= 0]
-    return None if tested.empty else int(tested.loc[tested["high"].idxmin(), "iteration"])
-
-
-def best_so_far(history: pd.DataFrame) -> str:
-    """`best_iteration` in words.
-
-    Args:
-        history: of `exploitability_table`.
-    """
-    best = best_iteration(history)
-    lost = int((history["high"] < 0).sum())
-    left_out = f" {lost} more lost, which says nothing about the mixtures they met." if lost else ""
-    if best is None:
-        return f"No best response was trained yet that did not lose: how far these mixtures can be exploited is not known.{left_out}"
-    tested = history[history["high"] >= 0]
-    found = tested[tested["iteration"] == best].iloc[0]
-    rivals = int((tested["low"] <= found["high"]).sum()) - 1
-    told = f"not told apart from {rivals} of the others" if rivals else "told apart from all others"
-    return (
-        f"Hardest to exploit so far: the mixture of iteration {best}, of which a response earned "
-        f"{found['exploitability']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}] a game, {told}, of {len(tested)} "
-        f"tested.{left_out}"
-    )
-
-
-def converged(gains: Sequence[Sequence[float]], bound: float | None) -> bool:
-    """Whether the last response gained so little that PSRO may end: its interval lies within `-bound` to `bound`.
-
-    The upper end says that the response gains no more than that. The lower end says that it was a response at all: who
-    plays as the mixture does earns 0 against it, so one that earns clearly less has found nothing, and nothing follows. In
-    any case only those responses were found that training found: this is a rule for stopping, not a proof.
-
-    Args:
-        gains: as of `exploitability_table`, [mean, low, high] of each iteration's response.
-        bound: None where nothing ends PSRO early.
-
-    Raises:
-        ValueError: a bound not above 0.
-    """
-    if bound is not None and bound <= 0:
-        raise ValueError(f"stop_below={bound}: expected above 0; a best response never earns less than 0 on average")
-    if bound is None or not gains:
-        return False
-    _, low, high = gains[-1]
-    return -bound < low and high < bound
 
 
 def opponents(opponent: Source) -> FixedOpponents:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from workbench.metagame.analysis import Equilibrium, structure
-from workbench.ui.style import INK, MUTED, NEUTRAL, Figure, Palette, new_figure, short_names, styled
+from workbench.ui.style import COLOURS, INK, MUTED, NEUTRAL, Figure, Palette, new_figure, short_names, styled
 
 _ROWS = 16  # policies shown by name
 
@@ -85,16 +85,25 @@ def exploitability_history(table: pd.DataFrame, title: str = "") -> Figure:
 
     Args:
         table: a row an iteration: `iteration`, `gap`, and `exploitability`, `low`, `high`: the best response's held-out
-            payoff against the mixture; nan where none was trained. And, where it is known, `exact`.
+            payoff against the mixture; nan where none was trained; `by`, `largest`, `largest low`, `largest high`: the
+            largest bound known. And, where it is known, `exact`.
     """
     figure = new_figure(8.5, 4.2)
     axes = figure.add_subplot()
     axes.plot(table["iteration"], table["gap"], color=NEUTRAL, marker="s", linestyle="--", label="meta-game gap")
     known = table.dropna(subset=["exploitability"])
-    colour = "#D55E00"
+    colour = COLOURS[1]
     axes.plot(known["iteration"], known["exploitability"], color=colour, marker="o",
               label="approximate exploitability (a lower bound), 95% interval")  # fmt: skip
     axes.vlines(known["iteration"], known["low"], known["high"], color=colour, linewidth=2.5, alpha=0.5)
+    raised = table[(table["by"] != "its response") & (table["largest low"] > 0)]
+    if len(raised):
+        colour = COLOURS[0]
+        axes.plot(raised["iteration"], raised["largest"], color=colour, marker="^", linestyle="none",
+                  label="largest bound, by anybody in today's population")  # fmt: skip
+        axes.vlines(
+            raised["iteration"], raised["largest low"], raised["largest high"], color=colour, linewidth=2.5, alpha=0.5
+        )
     if "exact" in table and table["exact"].notna().any():
         axes.plot(table["iteration"], table["exact"], color=INK, marker="D", markersize=5, linewidth=1,
                   label="exploitability, exact")  # fmt: skip
