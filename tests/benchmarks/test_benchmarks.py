@@ -157,12 +157,13 @@ def test_a_psro_experiment_is_read_off_iteration_by_iteration(tmp_path):
     left("best_response", "gen_001/11_best_response", {"gain": [0.4, 0.3, 0.5]}, 120)
     left("meta_game", "gen_001/10_meta_game", {"effective support": 1.5})
     left("best_response", "gen_002/11_best_response", {"gain": [0.1, -0.1, 0.3]})
-    left("meta_game", "gen_002/10_meta_game", {"effective support": 2.0})
+    bounds = {"mixture-0": [0.7, 0.6, 0.8], "mixture-1": [0.1, -0.1, 0.3]}
+    left("meta_game", "gen_002/10_meta_game", {"effective support": 2.0, "largest bounds": bounds})
     left(
         "best_response", "gen_003/11_best_response", {"gain": [0.2, 0.1, 0.3]}
     )  # its meta-game has not been solved yet
     table = psro_runs.psro_table(tmp_path)
-    assert table.to_numpy().tolist() == [[1, 0.4, 0.3, 0.5, 1.5, 3.0], [2, 0.1, -0.1, 0.3, 2.0, 2.0]]
+    assert table.to_numpy().tolist() == [[1, 0.4, 0.3, 0.5, 0.7, 1.5, 3.0], [2, 0.1, -0.1, 0.3, 0.1, 2.0, 2.0]]
     rows = timing.figures(psro_runs.psro_rows("leduc", table))
     assert rows["measured"].tolist() == [1, 0.1, 2.0, 3.0]
     assert rows["reached"].tolist() == ["no", "yes", "yes", "yes"]

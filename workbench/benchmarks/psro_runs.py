@@ -16,13 +16,14 @@ def psro_table(experiment: str | Path) -> pd.DataFrame:
 
     Returns:
         iteration; gain, low, high: what the best response earned a game against the mixture it was trained on, in
-        held-out games; support: of the mixture that holds it, the exponential of the entropy; minutes: of the
-        iteration, what precedes the first and follows the last left out.
+        held-out games; bound: the largest that anybody in the last population is known to earn from that mixture;
+        support: of the mixture that holds the response, the exponential of the entropy; minutes: of the iteration,
+        what precedes the first and follows the last left out.
 
     Raises:
         FileNotFoundError: no finished iteration there.
     """
-    rows = []
+    rows, bounds = [], {}
     for place in sorted(Path(experiment).glob("gen_*")):
         results = {
             path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in place.glob("*/result.json")
@@ -40,10 +41,14 @@ def psro_table(experiment: str | Path) -> pd.DataFrame:
             for result in results.values()
             if result["stage"] in ("best_response", "meta_game")
         )
+        bounds = game.get("largest bounds", {})
         rows.append((len(rows) + 1, *response["gain"], game["effective support"], seconds / 60))
     if not rows:
         raise FileNotFoundError(f"{experiment}: no finished iteration of PSRO there; run params/psro_*.yaml first")
-    return pd.DataFrame(rows, columns=["iteration", "gain", "low", "high", "support", "minutes"])
+    table = pd.DataFrame(rows, columns=["iteration", "gain", "low", "high", "support", "minutes"])
+    known = [bounds.get(f"mixture-{iteration - 1}", [float("nan")])[0] for iteration in table["iteration"]]
+    table.insert(4, "bound", known)
+    return table
 
 
 def psro_rows(name: str, table: pd.DataFrame) -> list[dict]:
