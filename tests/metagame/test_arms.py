@@ -18,6 +18,13 @@ def test_differences_are_by_seed():
     assert found.loc["mix", ["seed 1", "seed 2"]].tolist() == [0.6, 0.5] and found.loc["mix", "seeds"] == 2
 
 
+def test_intervals_end_where_figures_do():
+    # a Student interval of .9 and 1 reaches from .31 to 1.59, that of the differences, .1 and .8, from -4 to 4.9
+    found = compare_arms({"control": [0.8, 0.2], "treated": [0.9, 1.0]}, within=(0, 1))
+    assert found.loc["treated", ["low", "high"]].tolist() == pytest.approx([0.95 - 0.635310, 1.0], abs=1e-5)
+    assert found.loc["treated less control", ["low", "high"]].tolist() == [-1.0, 1.0]
+
+
 def test_one_arm_has_nothing_to_be_held_against():
     assert list(compare_arms({"league": [0.2]}).index) == ["league"]
 

@@ -64,7 +64,7 @@ def self_play_rows(name: str, trials: pd.DataFrame) -> list[dict]:
     last = trials.groupby(["arm", "seed"])["exploitability"].last()
     rows = []
     for arm in ("damped", "undamped"):
-        mean, low, high = mean_interval(last[arm].tolist())
+        mean, low, high = mean_interval(last[arm].tolist(), (0, float("inf")))
         interval = f" [{low:.3f}, {high:.3f}]" if len(last[arm]) > 1 else ""
         what = f"{name}, PPO self-play {arm}, exploitability, mean of {_seeds(len(last[arm]))}{interval}"
         target = _DEEP[name] if arm == "damped" else None

@@ -15,7 +15,9 @@ from workbench.metagame.statistics import paired
 from workbench.policies.mixture import Mixture
 
 
-def compare_arms(figures: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+def compare_arms(
+    figures: Mapping[str, Sequence[float]], *, within: tuple[float, float] = (-np.inf, np.inf)
+) -> pd.DataFrame:
     """Every arm's mean over seeds, and what the last arm has more than each of the others, seed by seed.
 
     >>> compare_arms({"control": [0.5, 0.3], "treated": [0.2, 0.2]})["mean"].round(2).to_dict()
@@ -23,6 +25,7 @@ def compare_arms(figures: Mapping[str, Sequence[float]]) -> pd.DataFrame:
 
     Args:
         figures: by arm, a figure a seed, in the same order of seeds; the last arm is the one that is held against the others.
+        within: what a figure can be: 0 to 1 for a win rate, 0 to infinity for an exploitability.
 
     Returns:
         A row an arm and a difference; columns as of `workbench.metagame.statistics.paired`, intervals Student's at 95%.
@@ -33,7 +36,9 @@ def compare_arms(figures: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     if not figures:
         raise ValueError("no arms to compare; expected figures of at least one")
     *controls, treated = figures
-    pairs = {name: paired(figures[treated], figures[name], (treated, name)) for name in controls or [treated]}
+    pairs = {
+        name: paired(figures[treated], figures[name], (treated, name), within=within) for name in controls or [treated]
+    }
     rows = {name: pairs[name].iloc[1] for name in pairs} | {treated: next(iter(pairs.values())).iloc[0]}
     rows |= {f"{treated} less {name}": pairs[name].iloc[2] for name in controls}
     return pd.DataFrame(rows).T

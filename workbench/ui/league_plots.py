@@ -209,8 +209,8 @@ def arms_against(scores: pd.DataFrame, title: str = "") -> Figure:
 
 
 def _interval(axes: Axes, place: float, values: Sequence[float], colour: str, upright: bool = True) -> None:
-    """A mean with its interval, and each value, across the axis."""
-    mean, low, high = mean_interval(values)
+    """A mean with its interval, and each value, across the axis: exploitabilities upright, win rates along it."""
+    mean, low, high = mean_interval(values, (0, np.inf) if upright else (0, 1))
     draw = axes.vlines if upright else axes.hlines
     if np.isfinite(low):
         draw(place, low, high, color=colour, linewidth=3, alpha=0.45)
