@@ -165,7 +165,8 @@ def test_a_psro_experiment_is_read_off_iteration_by_iteration(tmp_path):
     table = psro_runs.psro_table(tmp_path)
     assert table.to_numpy().tolist() == [[1, 0.4, 0.3, 0.5, 0.7, 1.5, 3.0], [2, 0.1, -0.1, 0.3, 0.1, 2.0, 2.0]]
     rows = timing.figures(psro_runs.psro_rows("leduc", table))
-    assert rows["measured"].tolist() == [1, 0.1, 2.0, 3.0]
+    # .1 - .4 = -.3, and the root of .2² + .1² above it
+    assert rows["measured"].tolist() == pytest.approx([1, -0.3 + 0.05**0.5, 2.0, 3.0])
     assert rows["reached"].tolist() == ["no", "yes", "yes", "yes"]
     with pytest.raises(FileNotFoundError, match="no finished iteration of PSRO there"):
         psro_runs.psro_table(tmp_path / "nowhere")

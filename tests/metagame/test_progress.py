@@ -48,6 +48,30 @@ def test_who_comes_later_and_earns_more_raises_the_bound():
     }
 
 
+def test_whether_exploitability_fell_by_hand():
+    history = metagame.exploitability_table(SUMMARIES, [[0.5, 0.47, 0.54], [0.2, 0.17, 0.24]])
+    # -.3, less the root of .03² + .04², plus that of .04² + .03²
+    assert metagame.change_in_exploitability(history) == pytest.approx((-0.3, -0.35, -0.25))
+    assert "-0.300 [-0.350, -0.250] a game: the mixtures got harder to exploit" in metagame.whether_it_fell(history)
+
+
+@pytest.mark.parametrize(
+    ("gains", "said"),
+    [
+        ([[0.2, 0.17, 0.23], [0.5, 0.47, 0.53]], "got easier to exploit"),
+        ([[0.2, 0.1, 0.3], [0.1, 0.0, 0.2]], "not told from chance"),
+        ([[0.5, 0.47, 0.53], [-0.3, -0.4, -0.2]], "the last one lost: whether"),
+    ],
+)
+def test_what_the_change_says(gains, said):
+    assert said in metagame.whether_it_fell(metagame.exploitability_table(SUMMARIES, gains))
+
+
+def test_one_response_shows_no_change():
+    history = metagame.exploitability_table(SUMMARIES, [[0.5, 0.47, 0.54]])
+    assert metagame.change_in_exploitability(history) is None and metagame.whether_it_fell(history) == ""
+
+
 def test_a_mixture_whose_response_lost_is_tested_by_who_beats_it():
     game = metagame.EmpiricalGame.of(played(*GAMES))
     history = metagame.exploitability_table(SUMMARIES[:1], [[-0.85, -0.88, -0.81]], game)

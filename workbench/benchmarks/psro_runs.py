@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+
+from workbench.metagame.progress import change_in_exploitability
 
 
 def psro_table(experiment: str | Path) -> pd.DataFrame:
@@ -54,9 +57,10 @@ def psro_table(experiment: str | Path) -> pd.DataFrame:
 def psro_rows(name: str, table: pd.DataFrame) -> list[dict]:
     """Its figures as rows for `timing.figures`."""
     first, last = table.iloc[0], table.iloc[-1]
+    change, _, high = change_in_exploitability(table.rename(columns={"gain": "exploitability"})) or (np.nan,) * 3
     return [
         {"what": f"PSRO on {name}, iterations whose response beats the mixture, interval above even play", "measured": int((table["low"] > 0).sum()), "target": len(table), "unit": f"of {len(table)}"},
-        {"what": f"PSRO on {name}, gain of the last response, of the first {first.gain:.2f} [{first.low:.2f}, {first.high:.2f}]", "measured": last.gain, "target": first.gain, "unit": "a game", "more": False},
+        {"what": f"PSRO on {name}, gain of the last response less the first's {first.gain:.2f}: {change:+.2f}, the interval's upper end", "measured": high, "target": 0.0, "unit": "a game", "more": False},
         {"what": f"PSRO on {name}, effective support of the last mixture, to spread by 0.1 from {first.support:.2f}", "measured": last.support, "target": first.support + 0.1, "unit": "policies"},
         {"what": f"PSRO on {name}, longest iteration", "measured": table["minutes"].max(), "target": 15.0, "unit": "minutes", "more": False},
     ]  # fmt: skip

@@ -19,7 +19,15 @@ from workbench.metagame.iteration import (
 from workbench.metagame.offline import distil, offline_settings, respond_offline
 from workbench.metagame.payoffs import EmpiricalGame, MissingPairs
 from workbench.metagame.pipelined import Pipeline, plan_levels
-from workbench.metagame.progress import best_iteration, best_so_far, converged, exploitability_table, largest_bounds
+from workbench.metagame.progress import (
+    best_iteration,
+    best_so_far,
+    change_in_exploitability,
+    converged,
+    exploitability_table,
+    largest_bounds,
+    whether_it_fell,
+)
 from workbench.metagame.responses import (
     Responses,
     curves_by_response,
@@ -44,6 +52,7 @@ __all__ = [
     "Responses",
     "best_iteration",
     "best_so_far",
+    "change_in_exploitability",
     "chosen_mixture",
     "comparison_verdict",
     "converged",
@@ -83,5 +92,6 @@ __all__ = [
     "structure",
     "training_opponents",
     "verdict",
+    "whether_it_fell",
     "write_iteration",
 ]

@@ -130,6 +130,47 @@ def best_so_far(history: pd.DataFrame) -> str:
     )
 
 
+def change_in_exploitability(history: pd.DataFrame) -> tuple[float, float, float] | None:
+    """What the last response earned less what the first did: mean and its 95% interval; None of fewer than two responses.
+
+    Below 0 the mixtures got harder to exploit, as far as responses can tell that are trained alike.
+
+    Source: the interval of a difference from those of its parts, Newcombe 1998, Statistics in Medicine 17 (method 10).
+
+    Args:
+        history: of `exploitability_table`.
+    """
+    trained = history.dropna(subset=["exploitability"])
+    if len(trained) < 2:
+        return None
+    first, last = (trained.iloc[row][["exploitability", "low", "high"]].astype(float) for row in (0, -1))
+    change = last["exploitability"] - first["exploitability"]
+    down = np.hypot(last["exploitability"] - last["low"], first["high"] - first["exploitability"])
+    up = np.hypot(last["high"] - last["exploitability"], first["exploitability"] - first["low"])
+    return float(change), float(change - down), float(change + up)
+
+
+def whether_it_fell(history: pd.DataFrame) -> str:
+    """`change_in_exploitability` in words; nothing to say of fewer than two responses.
+
+    Args:
+        history: of `exploitability_table`.
+    """
+    found = change_in_exploitability(history)
+    if found is None:
+        return ""
+    change, low, high = found
+    seen = (
+        f"From the first response to the last what they earn changed by {change:+.3f} [{low:+.3f}, {high:+.3f}] a game"
+    )
+    if history["high"].dropna().iloc[-1] < 0:
+        return f"{seen}, but the last one lost: whether the mixtures got harder to exploit is not known."
+    if low <= 0 <= high:
+        return f"{seen}: not told from chance."
+    word = "harder" if change < 0 else "easier"
+    return f"{seen}: the mixtures got {word} to exploit, as far as responses can tell that are trained alike."
+
+
 def converged(gains: Sequence[Sequence[float]], bound: float | None) -> bool:
     """Whether the last response gained so little that PSRO may end: its interval lies within `-bound` to `bound`.
 
