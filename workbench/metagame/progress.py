@@ -20,14 +20,13 @@ def exploitability_table(
 ) -> pd.DataFrame:
     """A row an iteration for `plots.exploitability_history`: what is known of how far its mixture can be exploited.
 
-    A trained response earns a lower bound. Whoever is in the population today may earn a higher one: responses that come
-    later, above all. Of all of them the one whose interval begins highest is the largest bound known. Responses were
-    trained alike, so their gains can be compared; earlier mixtures have met more policies since, so largest bounds
-    cannot.
+    A trained response earns a lower bound, and whoever joined the population later may earn a higher one. Of all of them
+    the one whose interval begins highest is the largest bound known. Responses were trained alike, so their gains can be
+    compared; earlier mixtures have met more policies since, so largest bounds cannot.
 
     Args:
         summaries: from `read_summaries`; each `gap` sums what both players could gain; those of small games have an
-            `exact exploitability`.
+            `exact exploitability`. Each `meta_strategy` has the shares of all who were in the population then.
         gains: as many or fewer, [mean, low, high] of the response to that iteration's mixture.
         game: today's population, in which all members of those mixtures are; without it only responses' gains count.
         resampled: how many resampled games tell the intervals of what the population earns; of 0 nothing is told.
@@ -35,7 +34,8 @@ def exploitability_table(
 
     Returns:
         iteration; gap; exploitability, low, high: of the response, nan where none was trained; exact, nan where unknown;
-        and largest, largest low, largest high, by: the largest bound known, and who earns it, `its response` or a policy.
+        and largest, largest low, largest high, by: the largest bound known, nan where there is none, and who earns it, `its
+        response` or a policy.
 
     Raises:
         ValueError: more gains than iterations, or one that is not three numbers; a mixture's member is not in the game.
@@ -57,25 +57,28 @@ def exploitability_table(
     bounds = [("its response", *gain) for gain in trained]
     if game is not None and resampled:
         drawn = game.resampled(resampled, np.random.default_rng(seed))
-        replies = [_strongest_reply(game, drawn, summary["meta_strategy"]) for summary in summaries]
-        bounds = [
-            max(pair, key=lambda bound: np.nan_to_num(bound[2], nan=-np.inf))
-            for pair in zip(bounds, replies, strict=True)
-        ]
+        for row, summary in enumerate(summaries):
+            bounds[row] = max([bounds[row], *_later_replies(game, drawn, summary["meta_strategy"])], key=_how_high)
     return table.join(pd.DataFrame(bounds, columns=["by", "largest", "largest low", "largest high"]))
 
 
-def _strongest_reply(
+def _later_replies(
     game: EmpiricalGame, drawn: np.ndarray, mixture: Mapping[str, float]
-) -> tuple[str, float, float, float]:
-    """Who in a game earns most against a mixture of its members, by the lower end of its 95% interval."""
+) -> list[tuple[str, float, float, float]]:
+    """What everybody who was not in the population yet earns against its mixture: id, mean and its 95% interval."""
     strangers = [member for member in mixture if member not in game.columns]
     if strangers:
         raise ValueError(f"a mixture plays {', '.join(strangers)}: not in the population of {', '.join(game.columns)}")
     shares = np.array([mixture.get(policy, 0.0) for policy in game.columns])
+    earned = game.payoffs() @ shares
     low, high = np.quantile(drawn @ shares, (0.025, 0.975), axis=0)
-    best = int(low.argmax())
-    return game.rows[best], float((game.payoffs() @ shares)[best]), float(low[best]), float(high[best])
+    replies = zip(game.rows, earned.tolist(), low.tolist(), high.tolist(), strict=True)
+    return [reply for reply in replies if reply[0] not in mixture]
+
+
+def _how_high(bound: tuple[str, float, float, float]) -> float:
+    low = bound[2]
+    return -np.inf if np.isnan(low) else low
 
 
 def best_iteration(history: pd.DataFrame) -> int | None:
