@@ -6,10 +6,22 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from workbench.metagame.analysis import Equilibrium, structure
-from workbench.ui.style import COLOURS, INK, MUTED, NEUTRAL, Figure, Palette, new_figure, short_names, styled
+from workbench.ui.style import (
+    COLOURS,
+    INK,
+    MUTED,
+    NEUTRAL,
+    Figure,
+    Palette,
+    moved_apart,
+    new_figure,
+    short_names,
+    styled,
+)
 
 _ROWS = 16  # policies shown by name
 
@@ -134,18 +146,11 @@ def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") 
     above, beside = figure.subplots(1, 2)
     labels = short_names(list(game.rows), 24)
     size = max(np.abs(described.plane).max(initial=0), 1e-9) * 1.35
-    for index, policy in enumerate(game.rows):
-        x, y = described.plane[index]
-        for axes, height in ((above, y), (beside, described.ratings[index])):
-            look = {
-                "s": 40 + 700 * found.profile.row[index],
-                "color": palette[policy].colour,
-                "alpha": 0.6,
-                "linewidth": 0,
-            }
-            axes.scatter(x, height, **look)
-            axes.annotate(labels[policy], (x, height), (6, 6), textcoords="offset points", fontsize=8.5)
-    for axes in (above, beside):
+    heights = described.plane[:, 1], described.ratings
+    for axes, height in zip((above, beside), heights, strict=True):
+        for index, policy in enumerate(game.rows):
+            area, colour = 40 + 700 * found.profile.row[index], palette[policy].colour
+            axes.scatter(described.plane[index, 0], height[index], s=area, color=colour, alpha=0.6, linewidth=0)
         axes.axhline(0, color=MUTED, linewidth=0.7)
         axes.axvline(0, color=MUTED, linewidth=0.7)
         axes.set_xlim(-size, size)
@@ -156,9 +161,23 @@ def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") 
     above.set_yticks([])
     above.set_xlabel("from above: who is ahead, counter-clockwise, beats who is behind")
     beside.margins(y=0.15)
+    for axes, height in zip((above, beside), heights, strict=True):
+        _name(axes, described.plane[:, 0], height, [labels[policy] for policy in game.rows])
     beside.set_ylabel("strength: mean payoff against all")
     beside.set_xlabel("from the side (area: share of the mixture)")
     return figure
+
+
+def _name(axes: Axes, across: np.ndarray, heights: np.ndarray, names: Sequence[str]) -> None:
+    """Write names beside points, moved apart where they are as high, each tied to its point."""
+    low, high = axes.get_ylim()
+    gap = (high - low) * 11 / (axes.figure.get_size_inches()[1] * 72 * 0.8)
+    shift = 0.03 * np.ptp(axes.get_xlim())
+    places = moved_apart(heights, gap)
+    axes.set_ylim(min(low, places.min() - gap), max(high, places.max() + gap))
+    for x, y, place, name in zip(across, heights, places, names, strict=True):
+        tie = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
+        axes.annotate(name, (x, y), (x + shift, place), va="center", fontsize=8.5, arrowprops=tie)
 
 
 @styled

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as MatplotlibFigure
@@ -183,3 +184,18 @@ def _shared(paths: Iterable[Sequence[str]]) -> int:
     paths = list(paths)
     most = min(map(len, paths)) - 1
     return next((i for i in range(most) if len({path[i] for path in paths}) > 1), max(most, 0))
+
+
+def moved_apart(values: Sequence[float], gap: float) -> np.ndarray:
+    """Places for labels of `values`, as near to them as can be with `gap` between neighbours; float64 `[N]`, in their order."""
+    order = np.argsort(values, kind="stable")
+    places = np.asarray(values, np.float64)[order]
+    for _ in range(200):
+        push = np.maximum(gap - np.diff(places), 0) / 2
+        if push.max(initial=0) < gap * 0.01:
+            break
+        places[:-1] -= push
+        places[1:] += push
+    found = np.empty_like(places)
+    found[order] = places
+    return found

@@ -21,6 +21,7 @@ from workbench.ui.style import (
     Figure,
     Palette,
     ink_on,
+    moved_apart,
     new_figure,
     save_figure,
     short_names,
@@ -119,14 +120,7 @@ def _label_ends(axes: Axes, ends: list[tuple[float, str]], palette: Palette) -> 
     low, high = axes.get_ylim()
     height = axes.figure.get_size_inches()[1] * 72 * 0.72
     gap = (high - low) * 12.5 / height
-    places = np.array([value for value, _ in ends])
-    for _ in range(200):
-        overlap = gap - np.diff(places)
-        push = np.maximum(overlap, 0) / 2
-        if push.max(initial=0) < gap * 0.01:
-            break
-        places[:-1] -= push
-        places[1:] += push
+    places = moved_apart([value for value, _ in ends], gap)
     axes.set_ylim(min(low, places.min() - gap), max(high, places.max() + gap))
     for place, (value, policy) in zip(places, ends, strict=True):
         axes.annotate(
