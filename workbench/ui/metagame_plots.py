@@ -75,10 +75,12 @@ def mixture_history(shares: Sequence[Mapping[str, float]], palette: Palette | No
     labels = short_names(policies, 28)
     shown = [index for index in range(len(policies)) if heights[index].max(initial=0) >= 0.02]
     rest = 1 - heights[shown].sum(axis=0)
-    axes.stackplot(
+    areas = axes.stackplot(
         iterations, *heights[shown], rest, labels=[labels[policies[index]] for index in shown],
         colors=[*(palette[policies[index]].colour for index in shown), NEUTRAL], alpha=0.8, edgecolor="white", linewidth=0.8,
     )  # fmt: skip
+    for area, index in zip(areas, shown, strict=False):  # the last is the rest
+        area.set_hatch(palette[policies[index]].hatch)
     axes.set_xlim(iterations[0], iterations[-1])
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -149,8 +151,8 @@ def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") 
     heights = described.plane[:, 1], described.ratings
     for axes, height in zip((above, beside), heights, strict=True):
         for index, policy in enumerate(game.rows):
-            area, colour = 40 + 700 * found.profile.row[index], palette[policy].colour
-            axes.scatter(described.plane[index, 0], height[index], s=area, color=colour, alpha=0.6, linewidth=0)
+            look = {"color": palette[policy].colour, "marker": palette[policy].marker, "alpha": 0.6, "linewidth": 0}
+            axes.scatter(described.plane[index, 0], height[index], s=40 + 700 * found.profile.row[index], **look)
         axes.axhline(0, color=MUTED, linewidth=0.7)
         axes.axvline(0, color=MUTED, linewidth=0.7)
         axes.set_xlim(-size, size)
@@ -159,7 +161,7 @@ def cycles(found: Equilibrium, palette: Palette | None = None, title: str = "") 
     above.set_ylim(-size, size)
     above.set_aspect("equal")
     above.set_yticks([])
-    above.set_xlabel("from above: who is ahead, counter-clockwise, beats who is behind")
+    above.set_xlabel("from above: counter-clockwise, ahead beats behind")
     beside.margins(y=0.15)
     for axes, height in zip((above, beside), heights, strict=True):
         _name(axes, described.plane[:, 0], height, [labels[policy] for policy in game.rows])

@@ -26,6 +26,7 @@ INK, MUTED, GRID = "#222222", "#6b6b6b", "#e3e3e3"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A5195")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ((None, None), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (3, 1), (8, 3))
+HATCHES = ("", "///", "...", "xxx")
 NEUTRAL = "#8c8c8c"
 DIVERGING = "RdBu"  # red loses, blue wins: told apart by everybody, white in the middle
 
@@ -123,10 +124,11 @@ class Look(NamedTuple):
     colour: str
     marker: str
     dashes: tuple
+    hatch: str
 
 
 class Palette:
-    """One look a policy: colour first, then markers and dashes when colours run out.
+    """One look a policy: colour first, then markers, dashes and hatches when colours run out.
 
     Two palettes of the same policies give the same looks, whatever order they come in; keep one for all the figures of
     a run and give it to each.
@@ -144,11 +146,11 @@ class Palette:
     def __getitem__(self, policy: str) -> Look:
         if policy not in self._looks:
             if policy == "random":
-                self._looks[policy] = Look(NEUTRAL, "X", (2, 2))
+                self._looks[policy] = Look(NEUTRAL, "X", (2, 2), "")
             else:
                 turn, colour = divmod(len(self._looks.keys() - {"random"}), len(COLOURS))
-                look = Look(COLOURS[colour], MARKERS[turn % len(MARKERS)], DASHES[turn % len(DASHES)])
-                self._looks[policy] = look
+                kinds = (every[turn % len(every)] for every in (MARKERS, DASHES, HATCHES))
+                self._looks[policy] = Look(COLOURS[colour], *kinds)
         return self._looks[policy]
 
 
