@@ -84,6 +84,12 @@ def test_equilibria_of_small_whole_payoffs(seed, rows, columns, symmetric):
     assert moved.row == pytest.approx(found.row[order[0]], abs=1e-5)
 
 
+def test_an_equilibrium_whose_programme_the_simplex_method_gives_up():
+    rng = np.random.default_rng(64)  # found by the search above; HiGHS 1.x ends with an unknown status
+    payoffs = rng.integers(-2, 3, (7, 7)).astype(float)
+    assert solve(payoffs - payoffs.T).row == pytest.approx([0, 0, 0, 0, 0.5, 0.5, 0])
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_random_games_agree_with_nashpy(seed):
     nashpy = pytest.importorskip("nashpy")

@@ -63,10 +63,11 @@ def _by_highs(payoffs: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
 def _linprog(**programme):
     from scipy.optimize import linprog  # a second to import, which only those wait who solve
 
-    found = linprog(method="highs", **programme)
-    if found.status != 0:
-        raise RuntimeError(f"the linear programme of an equilibrium was not solved: {found.message}")
-    return found
+    for method in ("highs", "highs-ipm"):  # where the simplex method gives up, which happens, inner points answer
+        found = linprog(method=method, **programme)
+        if found.status == 0:
+            return found
+    raise RuntimeError(f"the linear programme of an equilibrium was not solved: {found.message}")
 
 
 def _is_unique(payoffs: np.ndarray, mixture: np.ndarray, value: float, reply: np.ndarray) -> bool:
