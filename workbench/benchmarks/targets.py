@@ -9,6 +9,25 @@ import pandas as pd
 from workbench.metagame.statistics import mean_interval
 
 DOUBLE_ORACLE = {
+    "kuhn": pd.DataFrame({"double oracle": {7: 0.0}}),
+    "leduc": pd.DataFrame({"double oracle": {10: 4.03, 25: 1.43, 50: 0.586, 100: 0.307, 150: 0.104, 199: 0.060}}),
+}
+"""NashConv by iteration of OpenSpiel's exact double oracle; another vertex of a programme may halve or double it."""
+MIRROR_DESCENT = {
+    "kuhn": pd.DataFrame(
+        {"damped": {100: 0.058, 1000: 0.0101}, "moving magnet": {300: 0.0045, 1000: 0.0}, "undamped": {1000: 0.405}}
+    ),
+    "leduc": pd.DataFrame(
+        {
+            "damped": {100: 0.471, 1000: 0.134, 3000: 0.069, 6000: 0.046},
+            "moving magnet": {6000: 0.033},
+            "undamped": {300: 4.34},
+        }
+    ),
+}
+"""NashConv by iteration of tabular mirror descent, measured before this code was written, with `meta_games.DESCENTS`' schedules."""
+
+_ORACLE = {
     "kuhn": pd.Series({7: 0.0}),
     "leduc": pd.Series({10: 4.03, 25: 1.43, 50: 0.586, 100: 0.307, 150: 0.104, 199: 0.060}),
 }

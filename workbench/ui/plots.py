@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         winrate_heatmap,
     )
     from workbench.ui.training_plots import learning_over_generations, lines, training_curves, win_rate_curves
+    from workbench.ui.yardstick_plots import beside_references, response_gains
 
 _HOMES = {
     "workbench.ui.data_plots": ("filter_summary", "length_distributions"),
@@ -45,6 +46,7 @@ _HOMES = {
         "winrate_heatmap",
     ),
     "workbench.ui.training_plots": ("learning_over_generations", "lines", "training_curves", "win_rate_curves"),
+    "workbench.ui.yardstick_plots": ("beside_references", "response_gains"),
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "arms_against",
     "arms_over_frames",
     "average_and_response",
+    "beside_references",
     "cycles",
     "elo_progression",
     "elo_rankings",
@@ -67,6 +70,7 @@ __all__ = [
     "mixture_history",
     "mixture_shares",
     "nash_conv_curves",
+    "response_gains",
     "save_figure",
     "save_tournament_figures",
     "short_names",

@@ -198,7 +198,7 @@ def _games(prefix: str, opponent: str) -> str:
 
 @styled
 def lines(table: pd.DataFrame, title: str, x: str, y: str, *, log: str = "") -> Figure:
-    """Each column of a table over its index, from 0 up; dots where a column is known at a few places only.
+    """Each column of a table over its index, from 0 up.
 
     Args:
         table: numbers; the index is the horizontal axis, column names are the legend where there are several.
@@ -210,11 +210,7 @@ def lines(table: pd.DataFrame, title: str, x: str, y: str, *, log: str = "") -> 
     axes = figure.add_subplot()
     for (name, values), colour in zip(table.items(), COLOURS * 9, strict=False):
         known = values.dropna()
-        sparse = len(known) < len(values) / 2
-        axes.plot(
-            known.index, known, color=colour, linewidth=0 if sparse else 1.6, marker="o" if sparse else "",
-            label=str(name),
-        )  # fmt: skip
+        axes.plot(known.index, known, color=colour, linewidth=1.6, label=str(name))
     axes.set(**{f"{axis}scale": "log" for axis in log})
     if "y" not in log:
         axes.set_ylim(bottom=0)
