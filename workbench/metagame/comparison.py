@@ -84,7 +84,8 @@ def in_words(compared: pd.DataFrame, sides: Sequence[str]) -> pd.DataFrame:
 def difference(one: tuple[float, float, float], other: tuple[float, float, float]) -> tuple[float, float, float]:
     """Difference of two independent means, each given with its interval, and the interval of the difference.
 
-    Source: Zou and Donner 2008, Statistics in Medicine 27 (from the two intervals, which need not be symmetric).
+    Source: the two intervals, which need not be symmetric, joined as in Newcombe 1998, Statistics in Medicine 17 (method
+    10), and Zou and Donner 2008, Statistics in Medicine 27.
     """
     (mean, low, high), (mean_2, low_2, high_2) = one, other
     gap = mean - mean_2

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from workbench.metagame.comparison import difference
 from workbench.metagame.payoffs import EmpiricalGame
 
 
@@ -138,19 +139,14 @@ def change_in_exploitability(history: pd.DataFrame) -> tuple[float, float, float
 
     Below 0 the mixtures got harder to exploit, as far as responses can tell that are trained alike.
 
-    Source: the interval of a difference from those of its parts, Newcombe 1998, Statistics in Medicine 17 (method 10).
-
     Args:
         history: of `exploitability_table`.
     """
     trained = history.dropna(subset=["exploitability"])
     if len(trained) < 2:
         return None
-    first, last = (trained.iloc[row][["exploitability", "low", "high"]].astype(float) for row in (0, -1))
-    change = last["exploitability"] - first["exploitability"]
-    down = np.hypot(last["exploitability"] - last["low"], first["high"] - first["exploitability"])
-    up = np.hypot(last["high"] - last["exploitability"], first["exploitability"] - first["low"])
-    return float(change), float(change - down), float(change + up)
+    first, last = (tuple(trained.iloc[row][["exploitability", "low", "high"]].astype(float)) for row in (0, -1))
+    return difference(last, first)
 
 
 def whether_it_fell(history: pd.DataFrame) -> str:
