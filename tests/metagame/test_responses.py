@@ -11,7 +11,14 @@ from workbench.envs import env_spec, make
 from workbench.learning.ppo import PPO, PPOSettings
 from workbench.metagame.iteration import chosen_mixture
 from workbench.metagame.pipelined import Pipeline, plan_levels
-from workbench.metagame.responses import Responses, hold_out, judge, judged_table, plan_responses
+from workbench.metagame.responses import (
+    Responses,
+    hold_out,
+    judge,
+    judged_table,
+    plan_responses,
+    training_opponents,
+)
 from workbench.policies import Policy, PolicySettings, load_policy
 
 NETWORK = PolicySettings(hidden=(8,))
@@ -49,11 +56,12 @@ def team(count: int = 2) -> Responses:
     return Responses([trainer(plan) for plan in plans])
 
 
-def trainer(plan) -> PPO:
-    learner = plan.learner(NETWORK, env_spec("kuhn"), "cpu")
-    return PPO(
-        make("kuhn", 8), learner, PPOSettings(steps=8), opponents=metagame.opponents(plan.opponents), seed=plan.seed
+def trainer(plan, self_play: float = 0.0) -> PPO:
+    learner, met = (
+        plan.learner(NETWORK, env_spec("kuhn"), "cpu"),
+        training_opponents(plan.opponents, self_play=self_play),
     )
+    return PPO(make("kuhn", 8), learner, PPOSettings(steps=8), opponents=met, seed=plan.seed)
 
 
 def same(one: Responses, other: Responses) -> bool:
@@ -94,6 +102,21 @@ def test_who_was_stopped_between_two_of_them_goes_on_with_the_second():
     second.update = update
     cut.update()
     assert cut.updates == cut.trainers["r-a"].updates == 1 and same(whole, cut)
+
+
+def test_a_response_may_play_itself_for_a_share_of_its_games():
+    met = training_opponents(mixture(), self_play=0.4)
+    drawn = met.draw(20_000, np.random.default_rng(0))
+    shares = {name: drawn.count(name) / len(drawn) for name in met.members}
+    assert shares == pytest.approx({"kuhn/bet": 0.3, "kuhn/pass": 0.3, "current": 0.4}, abs=0.015)
+    assert training_opponents(mixture()).members.keys() == {"kuhn/bet", "kuhn/pass"}
+    (plan,) = plan_responses("r", mixture(), spec=env_spec("kuhn"))
+    ppo = trainer(plan, self_play=0.4)
+    ppo.update()
+    assert {game.opponent for game in ppo.rollout.finished} == {"kuhn/bet", "kuhn/pass", "current"}
+    for refused in ({"self_play": 1.0}, {"self_play": -0.1}, {"self_play": 0.4, "anytime": True}):
+        with pytest.raises(ValueError, match=r"expected a share in \[0, 1\)"):
+            training_opponents(mixture(), **refused)
 
 
 def test_judging_by_hand():

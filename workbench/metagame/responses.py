@@ -20,7 +20,7 @@ from workbench.arena.tournament import play_pairs
 from workbench.envs.core import EnvSpec
 from workbench.learning.checkpoint import beneath, load_checkpoint, save_checkpoint, under
 from workbench.learning.ppo import PPO
-from workbench.learning.rollout import FixedOpponents
+from workbench.learning.rollout import CURRENT, FixedOpponents
 from workbench.learning.undivided import undivided
 from workbench.metagame.anytime import AnytimeOpponents
 from workbench.metagame.comparison import difference
@@ -328,9 +328,26 @@ def plans_table(plans: Sequence[Plan]) -> pd.DataFrame:
     )
 
 
-def training_opponents(mixture: Mixture, *, anytime: bool = False, updates: int = 0) -> FixedOpponents:
-    """A mixture's members by its shares, which move while the response learns where it is `anytime`."""
-    return AnytimeOpponents(mixture, updates) if anytime else opponents(mixture)
+def training_opponents(
+    mixture: Mixture, *, anytime: bool = False, updates: int = 0, self_play: float = 0.0
+) -> FixedOpponents:
+    """A mixture's members by its shares, which move while the response learns where it is `anytime`.
+
+    Args:
+        updates: of the training, where it is `anytime`.
+        self_play: share of the games in which the response plays itself, as it is: who knows the mixture alone is
+            beaten by whatever the mixture does not do.
+
+    Raises:
+        ValueError: a share that is not in [0, 1), or one of opponents whose shares move.
+    """
+    if not 0 <= self_play < 1 or (anytime and self_play):
+        raise ValueError(f"self_play={self_play}, anytime={anytime}: expected a share in [0, 1), and 0 with anytime")
+    if anytime:
+        return AnytimeOpponents(mixture, updates)
+    if not self_play:
+        return opponents(mixture)
+    return FixedOpponents([*mixture.members, CURRENT], [*((1 - self_play) * mixture.weights), self_play])
 
 
 def _before(id: str) -> str:
