@@ -27,12 +27,6 @@ MIRROR_DESCENT = {
 }
 """NashConv by iteration of tabular mirror descent, measured before this code was written, with `meta_games.DESCENTS`' schedules."""
 
-_ORACLE = {
-    "kuhn": pd.Series({7: 0.0}),
-    "leduc": pd.Series({10: 4.03, 25: 1.43, 50: 0.586, 100: 0.307, 150: 0.104, 199: 0.060}),
-}
-"""NashConv by iteration of OpenSpiel's exact double oracle; another vertex of a programme may halve or double it."""
-
 _ORACLE = {"kuhn": {10: (1e-6, "0 at 7")}, "leduc": {50: (0.7, ".586"), 200: (0.1, ".060 at 199")}}
 _DESCENT = {
     ("kuhn", "damped", 1000): (0.011, ".0101"), ("leduc", "damped", 1000): (0.14, ".134"),

@@ -43,7 +43,7 @@ def beside_references(
             axes.plot(dots.index, dots, linestyle="", marker="D", markersize=7, markerfacecolor="none", zorder=3, clip_on=False,
                       markeredgewidth=1.6, markeredgecolor=palette[column].colour)  # fmt: skip
         axes.set_xscale("log")
-        if min(table.min().min() for table in (shown, known) if table.size) < _EXACT:
+        if min(part.min().min() for part in (shown, known) if part.size) < _EXACT:
             axes.set_yscale("symlog", linthresh=1e-3)
             axes.set_ylim(bottom=0)
         else:
